@@ -1,0 +1,187 @@
+"""The input pipeline: from a manifest to normalised batches, on tf.data.
+
+Everything random is stateless and keyed by (seed, epoch, image): a batch is a function of its
+step's number, whatever the workers, and a training can go on from any step.
+"""
+
+import hashlib
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from modnet_keras.data.crops import random_resized_window
+from modnet_keras.data.decode import decode_centre, decode_window, image_shape
+
+# ImageNet's, of pictures in 0..1; ModNet's too.
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+
+AUGMENTATIONS = ("crop_flip", "flip", "none")
+PREFETCHED_BATCHES = 4
+
+
+def build_dataset(
+    manifest,
+    split="train",
+    *,
+    epochs=None,
+    start_step=0,
+    image_size=64,
+    batch_size=128,
+    augment="none",
+    crop_area=(0.35, 1.0),
+    seed=0,
+    workers=2,
+):
+    """Build the dataset of one split.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    split : {"train", "val"}
+    epochs : int, optional
+        Where absent: every image once, in the manifest's order, for evaluation. Where given: a
+        training stream of so many epochs, each of `steps_per_epoch(manifest, batch_size)` batches
+        that hold both classes equally, shuffled anew each epoch; give `fit` those
+        `steps_per_epoch`.
+    start_step : int
+        A training stream starts with this step, counted from 0 at the first epoch.
+    image_size : int
+        Height and width of the pictures, in pixels.
+    batch_size : int
+        Images a batch; even for training, and at most the split's.
+    augment : {"crop_flip", "flip", "none"}
+        Random resized crop and flip, flip alone, or neither. Where nothing is cropped at random,
+        the centre is taken, 7/8 of the shorter side.
+    crop_area : (float, float)
+        Range of a random crop's area, as a fraction of the picture's.
+    seed : int
+        Fixes order, crops and flips.
+    workers : int
+        Pictures decoded at a time. The batches do not depend on it.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of (pictures, labels): float32 [b, image_size, image_size, 3], normalised by ImageNet's mean
+        and deviation, and float32 [b, 1], 0 or 1.
+
+    Examples
+    --------
+    >>> from modnet_keras import build_dataset, build_manifest, load_task
+    >>> manifest = build_manifest(load_task("animals"), "demo")
+    >>> pictures, labels = next(iter(build_dataset(manifest, "train", epochs=1, batch_size=32)))
+    >>> pictures.shape, float(labels.numpy().mean())
+    (TensorShape([32, 64, 64, 3]), 0.5)
+    """
+    if augment not in AUGMENTATIONS:
+        raise ValueError(f"augment must be one of {AUGMENTATIONS}. Received: {augment!r}")
+    labels = manifest.labels(split)
+    keys = _image_keys(manifest.path[manifest.split == split])
+    if epochs is None:
+        order = tf.data.Dataset.range(len(labels)).map(lambda index: (index, np.int64(0)))
+    else:
+        order = _training_order(labels, epochs, start_step, batch_size, seed)
+        batch_size = _training_batch(labels, batch_size)
+    paths = tf.constant([os.fsencode(path) for path in manifest.paths(split)], tf.string)
+    targets = tf.constant(labels[:, None], tf.float32)
+    keys = tf.constant(keys)
+
+    def load(index, epoch):
+        image_seed = tf.stack([keys[index], seed * 1_000_003 + epoch])
+        contents = tf.io.read_file(paths[index])
+        return _view(contents, image_seed, image_size, augment, crop_area), targets[index]
+
+    dataset = order.map(load, num_parallel_calls=workers, deterministic=True)
+    dataset = dataset.batch(batch_size).map(_normalise_batch)
+    return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(workers))
+
+
+def steps_per_epoch(manifest, batch_size):
+    """Training batches an epoch: as many as the images of the smaller side make up.
+
+    Examples
+    --------
+    >>> from modnet_keras import build_manifest, load_task, steps_per_epoch
+    >>> manifest = build_manifest(load_task("animals"), "demo")
+    >>> steps_per_epoch(manifest, batch_size=32) == len(manifest.labels("train")) // 32
+    True
+    """
+    labels = manifest.labels("train")
+    return _steps_per_epoch(labels, _training_batch(labels, batch_size))
+
+
+def normalise(pictures):
+    """From 0..255 to ImageNet's mean 0 and deviation 1; float32 [..., 3]."""
+    scale = 1.0 / (255.0 * np.array(DEVIATION, "float32"))
+    shift = np.array(MEAN, "float32") / np.array(DEVIATION, "float32")
+    return pictures * scale - shift
+
+
+def _normalise_batch(pictures, labels):
+    return normalise(pictures), labels
+
+
+def _view(contents, image_seed, image_size, augment, crop_area):
+    """What an image looks like at one epoch: float32 [size, size, 3] in 0..255."""
+    if augment == "crop_flip":
+        window = random_resized_window(*image_shape(contents), image_seed, area=crop_area)
+        picture = decode_window(contents, window, image_size)
+    else:
+        picture = decode_centre(contents, image_size)
+    if augment != "none":
+        # Another seed than the window's, or the flip would go with it.
+        coin = tf.random.stateless_uniform((), image_seed + 1, 0, 2, tf.int32)
+        picture = tf.cond(coin == 1, lambda: tf.reverse(picture, axis=[1]), lambda: picture)
+    return picture
+
+
+def _image_keys(paths):
+    """A number for each image that depends on its path alone, int64 [n]."""
+    digests = (hashlib.sha256(os.fsencode(path)).digest()[:8] for path in paths)
+    return np.array([int.from_bytes(digest, "big", signed=True) for digest in digests], "int64")
+
+
+def _training_batch(labels, batch_size):
+    if batch_size < 2 or batch_size % 2:
+        raise ValueError(
+            "a training batch holds both classes equally, so its size is even. "
+            f"Received: batch_size={batch_size}"
+        )
+    return min(batch_size, 2 * min(np.bincount(labels, minlength=2)))
+
+
+def _steps_per_epoch(labels, batch_size):
+    return int(2 * min(np.bincount(labels, minlength=2)) // batch_size)
+
+
+def _training_order(labels, epochs, start_step, batch_size, seed):
+    """Dataset of (index of an image, epoch): batch by batch the positives, then the negatives."""
+    batch_size = _training_batch(labels, batch_size)
+    half = batch_size // 2
+    steps = _steps_per_epoch(labels, batch_size)
+    sides = [tf.constant(np.flatnonzero(labels == label)) for label in (1, 0)]
+
+    def of_step(step):
+        epoch, step = step // steps, step % steps
+        places = step * half + tf.range(half, dtype=tf.int64)
+        drawn = []
+        for number, side in enumerate(sides):
+            # A permutation that is computed place by place: nothing to keep, nothing to restore.
+            key = tf.stack([np.int64(seed), 2 * epoch + number])
+            last = tf.size(side, tf.int64) - 1
+            shuffled = tf.random.experimental.index_shuffle(places, key, last)
+            drawn.append(tf.gather(side, shuffled))
+        return tf.concat(drawn, axis=0), tf.repeat(epoch, batch_size)
+
+    return tf.data.Dataset.range(start_step, epochs * steps).map(of_step).unbatch()
+
+
+def _options(workers):
+    options = tf.data.Options()
+    options.deterministic = True
+    # Nothing is left to tune, and the tuner's thread holds up the end of every pass.
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = workers
+    return options

@@ -1,0 +1,283 @@
+"""The manifest: the balanced, seeded, split list of the images of one task."""
+
+import csv
+import hashlib
+import io
+import math
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modnet_keras.data.sources import find_source, index_source
+from modnet_keras.errors import WorkError
+from modnet_keras.files import write_whole
+from modnet_keras.tasks import Labeller, image_class
+
+DEFAULT_VAL_FRACTION = 0.2
+SPLITS = ("train", "val")
+COLUMNS = ("path", "class", "label", "split")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """The images of one task.
+
+    Attributes
+    ----------
+    root : Path
+        The data folder.
+    path, image_class, label, split : arrays [n]
+        Path below `root`; class (a WordNet id, or the path of the folder that holds the image);
+        1 for the class that the task asks for, else 0; "train" or "val".
+    available : Counter
+        Readable images before balancing, by (label, class, split).
+    unreadable : dict
+        From the path of an image of the task that cannot be used to the reason.
+    unmatched : tuple of str
+        Entries of the task's spec that no image falls under.
+    fingerprint : str
+        Of all pictures in the folder.
+    """
+
+    root: Path
+    path: np.ndarray
+    image_class: np.ndarray
+    label: np.ndarray
+    split: np.ndarray
+    available: Counter
+    unreadable: dict
+    unmatched: tuple
+    fingerprint: str
+
+    def __len__(self):
+        return len(self.path)
+
+    def paths(self, split):
+        """Absolute paths of a split's images, list of str."""
+        return [os.path.join(self.root, path) for path in self.path[self.split == split]]  # noqa: PTH118
+
+    def labels(self, split):
+        """Labels of a split's images, int array [n]."""
+        return self.label[self.split == split]
+
+    def counts(self):
+        """Images taken, by (label, class, split): a Counter."""
+        rows = zip(self.label.tolist(), self.image_class, self.split, strict=True)
+        return Counter(rows)
+
+    def write(self, file):
+        """Write `manifest.csv`: path, class, label, split."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(
+            zip(self.path, self.image_class, self.label.tolist(), self.split, strict=True)
+        )
+        write_whole(file, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def read_manifest(file, root, fingerprint):
+    """Read a `manifest.csv` back.
+
+    Raises
+    ------
+    WorkError
+        If the file is not there, or a row is not what `Manifest.write` writes.
+    """
+    try:
+        with Path(file).open(encoding="utf-8", errors="surrogateescape", newline="") as text:
+            rows = list(csv.reader(text))
+    except OSError as error:
+        raise WorkError(f"manifest '{file}' cannot be read: {error.strerror}.") from error
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise WorkError(f"manifest '{file}' must start with the columns {','.join(COLUMNS)}.")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != 4 or row[2] not in ("0", "1") or row[3] not in SPLITS:
+            raise WorkError(
+                f"manifest '{file}', line {number}: expected a path, a class, 0 or 1, and train "
+                f"or val; found {row}."
+            )
+        if Path(row[0]).is_absolute() or ".." in Path(row[0]).parts:
+            raise WorkError(f"manifest '{file}', line {number}: '{row[0]}' leaves the data folder.")
+    return _assemble(
+        Path(root),
+        [(path, cls, int(label), split) for path, cls, label, split in rows[1:]],
+        fingerprint=fingerprint,
+    )
+
+
+def build_manifest(task, data="demo", *, seed=0, val_fraction=None, balance=True, progress=None):
+    """List, check, label, split and balance the images of a task.
+
+    Whether an image is for training or validation depends on (seed, class, file name) alone: it
+    is the same for every task, so that no child trains on what its parent is tested on.
+
+    Parameters
+    ----------
+    task : Task
+        From `load_task`.
+    data : str or path
+        "demo", "tiny-imagenet" or a folder.
+    seed : int
+    val_fraction : float, optional
+        Share of each class that is for validation. Where absent: the folder's own `train/` and
+        `val/` if it has both at its top, else 0.2.
+    balance : bool
+        Whether to draw as many images of the larger side as there are of the smaller one, within
+        each split, evenly over the larger side's classes as far as they last.
+    progress : callable, optional
+        Called now and then with the number of files looked at.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    CallError
+        If the data folder is not there or an entry of the spec is no synset and no folder.
+    WorkError
+        If a split has no readable image of one of the two sides.
+
+    Examples
+    --------
+    >>> from modnet_keras import build_manifest, load_task
+    >>> manifest = build_manifest(load_task("canines"), "demo", seed=0)
+    >>> int((manifest.labels("train") == 1).sum()) == int((manifest.labels("train") == 0).sum())
+    True
+    """
+    source = find_source(data)
+    index = index_source(source, progress)
+    if not index.paths:
+        raise WorkError(f"data folder '{data}' holds no pictures (.jpg, .png, .bmp, .gif, .webp).")
+    labelled, unmatched = _label(index, task)
+    own_split = has_own_split(source.root) and val_fraction is None
+    if own_split:
+        splits = {path: path.split("/", 1)[0] for path in index.paths}
+        labelled = [row for row in labelled if splits[row[0]] in SPLITS]
+    else:
+        splits = _draw_split(index.paths, seed, resolve_val_fraction(source.root, val_fraction))
+    rows = [
+        (path, cls, label, splits[path])
+        for path, cls, label in labelled
+        if path not in index.unreadable
+    ]
+    available = Counter((label, cls, split) for _, cls, label, split in rows)
+    _refuse_empty_sides(task, data, available, own_split)
+    if balance:
+        rows = _balance(rows, seed)
+    return _assemble(
+        source.root,
+        rows,
+        available=available,
+        unreadable={
+            path: index.unreadable[path] for path, _, _ in labelled if path in index.unreadable
+        },
+        unmatched=unmatched,
+        fingerprint=index.fingerprint(),
+    )
+
+
+def has_own_split(root):
+    """Whether a data folder has both `train/` and `val/` at its top, as ImageNet has."""
+    return all((Path(root) / split).is_dir() for split in SPLITS)
+
+
+def resolve_val_fraction(root, val_fraction):
+    """The share of validation images in force; None where the folder's own split is."""
+    if val_fraction is None and not has_own_split(root):
+        return DEFAULT_VAL_FRACTION
+    return val_fraction
+
+
+def _assemble(root, rows, *, fingerprint, available=None, unreadable=None, unmatched=()):
+    path, cls, label, split = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return Manifest(
+        root,
+        np.array(path, dtype=object),
+        np.array(cls, dtype=object),
+        np.array(label, dtype="int64"),
+        np.array(split, dtype=object),
+        available or Counter((row[2], row[1], row[3]) for row in rows),
+        unreadable or {},
+        tuple(unmatched),
+        fingerprint,
+    )
+
+
+def _label(index, task):
+    """(path, class, label) of every image of the task, and the entries that matched none."""
+    folders = {path: tuple(path.split("/")[:-1]) for path in index.paths}
+    labeller = Labeller(task, {name for parts in set(folders.values()) for name in parts})
+    rows = []
+    for path, parts in folders.items():
+        label = labeller.label(parts)
+        if label is not None:
+            rows.append((path, image_class(parts), label))
+    return rows, labeller.unmatched_entries
+
+
+def _rank(seed, image_class, path):
+    """Place of an image within its class: by SHA-256 of (seed, class, file name), then by path."""
+    name = path.rsplit("/", 1)[-1]
+    return hashlib.sha256(os.fsencode(f"{seed}\0{image_class}\0{name}")).digest(), path
+
+
+def _draw_split(paths, seed, val_fraction):
+    """Split every image of the folder, of whatever task: only so is the split one for all."""
+    by_class = defaultdict(list)
+    for path in paths:
+        cls = image_class(tuple(path.split("/")[:-1]))
+        by_class[cls].append(_rank(seed, cls, path))
+    splits = {}
+    for ranked in by_class.values():
+        held_out = round(val_fraction * len(ranked))
+        for place, (_, path) in enumerate(sorted(ranked)):
+            splits[path] = "val" if place < held_out else "train"
+    return splits
+
+
+def _refuse_empty_sides(task, data, available, own_split):
+    for label, side in ((1, "positive"), (0, "negative")):
+        for split in SPLITS:
+            if any(key[0] == label and key[2] == split for key in available):
+                continue
+            entries = getattr(task.spec, side)
+            entries = entries if isinstance(entries, str) else ", ".join(entries)
+            reason = (
+                "give --val_fraction=0.2 to split the folder anew"
+                if own_split
+                else "each side needs at least one readable picture for training and for validation"
+            )
+            raise WorkError(
+                f"data '{data}' has no {'training' if split == 'train' else 'validation'} picture "
+                f"of task {task.name}'s {side} side ({entries}); {reason}."
+            )
+
+
+def _balance(rows, seed):
+    taken = []
+    for split in SPLITS:
+        sides = [[row for row in rows if row[3] == split and row[2] == label] for label in (0, 1)]
+        target = min(map(len, sides))
+        for side in sides:
+            taken.extend(side if len(side) == target else _draw_evenly(side, target, seed))
+    return sorted(taken)
+
+
+def _draw_evenly(rows, target, seed):
+    """Take `target` rows: from each class alike, and more from the others where one runs out."""
+    by_class = defaultdict(list)
+    for row in rows:
+        by_class[row[1]].append(row)
+    taken, left = [], target
+    # From the smallest class on, so that what it lacks is shared among those that follow.
+    for done, cls in enumerate(sorted(by_class, key=lambda cls: (len(by_class[cls]), cls))):
+        share = math.ceil(left / (len(by_class) - done))
+        ranked = sorted(by_class[cls], key=lambda row: _rank(seed, row[1], row[0]))
+        taken.extend(ranked[: min(share, len(ranked))])
+        left = target - len(taken)
+    return taken

@@ -1,0 +1,214 @@
+"""Where pictures come from: the demo, Tiny ImageNet or a folder; and the index of what is there."""
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modnet_keras.data.image_check import IMAGE_SUFFIXES, check_image
+from modnet_keras.errors import CallError, WorkError
+from modnet_keras.files import cache_folder, write_whole
+
+BUILT_IN = ("demo", "tiny-imagenet")
+TINY_IMAGENET_ADDRESS = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+TINY_IMAGENET_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data source: what the user called it, and the folder that holds its pictures."""
+
+    name: str
+    root: Path
+
+
+@dataclass(frozen=True)
+class Index:
+    """The picture files of a source, sorted by path.
+
+    Attributes
+    ----------
+    paths : list of str
+        Relative to the source's folder, parts joined by "/".
+    sizes : list of int
+        In bytes.
+    unreadable : dict
+        From a path to the reason why it cannot be used.
+    """
+
+    paths: list[str]
+    sizes: list[int]
+    unreadable: dict[str, str]
+
+    def fingerprint(self):
+        """SHA-256 of all paths and sizes: the same for the same pictures in another folder."""
+        digest = hashlib.sha256()
+        for path, size in zip(self.paths, self.sizes, strict=True):
+            digest.update(os.fsencode(f"{path}\0{size}\0"))
+        return digest.hexdigest()
+
+
+def find_source(data):
+    """The source that `--data` names: "demo", "tiny-imagenet" or a folder.
+
+    Examples
+    --------
+    >>> find_source("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    modnet_keras.errors.CallError: data folder 'no/such/folder' is not there; give a folder of \
+pictures, demo or tiny-imagenet.
+    """
+    data = str(data)
+    if data == "demo":
+        from modnet_keras.data.demo import demo_folder
+
+        return Source(data, demo_folder())
+    if data == "tiny-imagenet":
+        return Source(data, _tiny_imagenet_folder())
+    folder = Path(data)
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "is not there"
+        nearest = difflib.get_close_matches(data, BUILT_IN, n=1)
+        hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+        raise CallError(
+            f"data folder '{data}' {found}{hint}; give a folder of pictures, demo or tiny-imagenet."
+        )
+    return Source(data, folder.resolve())
+
+
+def _tiny_imagenet_folder():
+    import keras
+
+    try:
+        folder = keras.utils.get_file(
+            "tiny-imagenet-200.zip",
+            TINY_IMAGENET_ADDRESS,
+            file_hash=TINY_IMAGENET_MD5,
+            hash_algorithm="md5",
+            extract=True,
+            cache_dir=cache_folder(),
+            cache_subdir="tiny-imagenet",
+        )
+    except Exception as error:  # what urllib, zipfile and Keras raise has no common class
+        raise WorkError(
+            f"tiny-imagenet could not be fetched from {TINY_IMAGENET_ADDRESS} ({error}); "
+            "fetch and unpack it yourself and give its folder as --data."
+        ) from error
+    # Its val/ has no folder a class; train/ alone is split, as every other folder is.
+    return Path(folder) / "tiny-imagenet-200" / "train"
+
+
+def index_source(source, progress: Callable[[int], None] | None = None):
+    """List and check the picture files below a source's folder.
+
+    What was checked is remembered in the user's cache by size and time of change, so that a
+    second call reads no picture.
+
+    Parameters
+    ----------
+    source : Source
+    progress : callable, optional
+        Called now and then with the number of files looked at.
+
+    Returns
+    -------
+    Index
+    """
+    remembered = _Remembered(source.root)
+    paths, sizes, unreadable = [], [], {}
+    for path, entry in sorted(_picture_files(source.root)):
+        size, changed, reason = remembered.get(path, entry)
+        if size is None:
+            size, changed, reason = _look_at(entry)
+            remembered.add(path, size, changed, reason)
+        paths.append(path)
+        sizes.append(size)
+        if reason:
+            unreadable[path] = reason
+        if progress and len(paths) % 1000 == 0:
+            progress(len(paths))
+    remembered.save(paths)
+    return Index(paths, sizes, unreadable)
+
+
+def _picture_files(root):
+    """Yield (relative path, absolute path) of every file below a folder that is named as a picture.
+
+    Links to folders are followed, but never into a folder that is on the way down already.
+    """
+    waiting = [("", os.fspath(root), frozenset([_identity(root)]))]
+    while waiting:
+        prefix, folder, above = waiting.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            raise WorkError(f"folder '{folder}' cannot be listed: {error.strerror}.") from error
+        for entry in entries:
+            if entry.is_dir():
+                identity = _identity(entry.path)
+                if identity not in above:
+                    waiting.append((f"{prefix}{entry.name}/", entry.path, above | {identity}))
+            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 (speed)
+                yield f"{prefix}{entry.name}", entry.path
+
+
+def _identity(folder):
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def _look_at(path):
+    """Size in bytes, time of change in nanoseconds and the reason not to use a file, or None."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return 0, 0, f"cannot be opened: {error.strerror}"
+    return status.st_size, status.st_mtime_ns, check_image(path)
+
+
+class _Remembered:
+    """What was found of each file of one folder the last time, kept in the user's cache."""
+
+    VERSION = 1
+
+    def __init__(self, root):
+        name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+        self.file = cache_folder() / "index" / f"{name}.json"
+        self.files = self._read()
+        self.has_news = False
+
+    def _read(self):
+        try:
+            contents = json.loads(self.file.read_bytes())
+            return contents["files"] if contents["version"] == self.VERSION else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+    def get(self, path, absolute):
+        """Size, time of change and reason as remembered; (None, None, None) if not, or changed."""
+        found = self.files.get(path)
+        if found is not None:
+            try:
+                status = os.stat(absolute)
+            except OSError:
+                return None, None, None
+            if found[0] == status.st_size and found[1] == status.st_mtime_ns:
+                return found
+        return None, None, None
+
+    def add(self, path, size, changed, reason):
+        self.files[path] = [size, changed, reason]
+        self.has_news = True
+
+    def save(self, paths):
+        if self.has_news or len(self.files) != len(paths):
+            contents = {
+                "version": self.VERSION,
+                "files": {path: self.files[path] for path in paths},
+            }
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.file, json.dumps(contents))
