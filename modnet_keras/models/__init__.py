@@ -1,0 +1,17 @@
+"""What learns: residual networks that grow by one stage a level.
+
+Importing this package registers its layers with Keras, which `keras.models.load_model` needs.
+"""
+
+from modnet_keras.models.layers import FusedBatchNormalization
+from modnet_keras.models.modnet import grow, tap
+from modnet_keras.models.resnet import build_model, compute_flops, level_of
+
+__all__ = [
+    "FusedBatchNormalization",
+    "build_model",
+    "compute_flops",
+    "grow",
+    "level_of",
+    "tap",
+]
