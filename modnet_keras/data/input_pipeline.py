@@ -25,11 +25,12 @@ def build_dataset(
     manifest,
     split="train",
     *,
-    epochs=None,
+    training=None,
+    epochs=1,
     start_step=0,
     image_size=64,
     batch_size=128,
-    augment="none",
+    augment=None,
     crop_area=(0.35, 1.0),
     seed=0,
     workers=2,
@@ -40,20 +41,21 @@ def build_dataset(
     ----------
     manifest : Manifest
     split : {"train", "val"}
-    epochs : int, optional
-        Where absent: every image once, in the manifest's order, for evaluation. Where given: a
-        training stream of so many epochs, each of `steps_per_epoch(manifest, batch_size)` batches
-        that hold both classes equally, shuffled anew each epoch; give `fit` those
-        `steps_per_epoch`.
+    training : bool, optional
+        True, the default for "train": batches that hold both classes equally, shuffled. False, the
+        default for "val": every image once, in the manifest's order.
+    epochs : int
+        Epochs of a training stream, `steps_per_epoch(manifest, batch_size)` batches each, every one
+        shuffled and augmented anew. Give `fit` the same `epochs`, and those `steps_per_epoch`.
     start_step : int
         A training stream starts with this step, counted from 0 at the first epoch.
     image_size : int
         Height and width of the pictures, in pixels.
     batch_size : int
         Images a batch; even for training, and at most the split's.
-    augment : {"crop_flip", "flip", "none"}
-        Random resized crop and flip, flip alone, or neither. Where nothing is cropped at random,
-        the centre is taken, 7/8 of the shorter side.
+    augment : {"crop_flip", "flip", "none"}, optional
+        Random resized crop and flip, the default for training; flip alone; or neither, the default
+        otherwise. Where nothing is cropped at random, the centre is taken, 7/8 of the shorter side.
     crop_area : (float, float)
         Range of a random crop's area, as a fraction of the picture's.
     seed : int
@@ -71,19 +73,21 @@ def build_dataset(
     --------
     >>> from modnet_keras import build_dataset, build_manifest, load_task
     >>> manifest = build_manifest(load_task("animals"), "demo")
-    >>> pictures, labels = next(iter(build_dataset(manifest, "train", epochs=1, batch_size=32)))
+    >>> pictures, labels = next(iter(build_dataset(manifest, "train", batch_size=32)))
     >>> pictures.shape, float(labels.numpy().mean())
     (TensorShape([32, 64, 64, 3]), 0.5)
     """
+    training = split == "train" if training is None else training
+    augment = augment or ("crop_flip" if training else "none")
     if augment not in AUGMENTATIONS:
         raise ValueError(f"augment must be one of {AUGMENTATIONS}. Received: {augment!r}")
     labels = manifest.labels(split)
     keys = _image_keys(manifest.path[manifest.split == split])
-    if epochs is None:
-        order = tf.data.Dataset.range(len(labels)).map(lambda index: (index, np.int64(0)))
-    else:
+    if training:
         order = _training_order(labels, epochs, start_step, batch_size, seed)
         batch_size = _training_batch(labels, batch_size)
+    else:
+        order = tf.data.Dataset.range(len(labels)).map(lambda index: (index, np.int64(0)))
     paths = tf.constant([os.fsencode(path) for path in manifest.paths(split)], tf.string)
     targets = tf.constant(labels[:, None], tf.float32)
     keys = tf.constant(keys)
@@ -110,6 +114,19 @@ def steps_per_epoch(manifest, batch_size):
     """
     labels = manifest.labels("train")
     return _steps_per_epoch(labels, _training_batch(labels, batch_size))
+
+
+def find_undecodable(manifest):
+    """The first picture that TensorFlow cannot decode though the quick check passed it, or None.
+
+    Every picture is decoded: this takes as long as an epoch of input.
+    """
+    for path in map(os.fsencode, (manifest.root / path for path in manifest.path)):
+        try:
+            decode_centre(tf.io.read_file(path), 32)
+        except tf.errors.OpError:
+            return os.fsdecode(path)
+    return None
 
 
 def normalise(pictures):

@@ -8,8 +8,8 @@ import tensorflow as tf
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalization, computed by TensorFlow's fused kernel.
 
-    Same arguments, weights, and within 1e-5 in float32 the same results as
-    `keras.layers.BatchNormalization` on the channels of `[batch, height, width, channels]`; Keras 3
+    Same weights and, within 1e-5 in float32, same results as `keras.layers.BatchNormalization` on
+    the channels of `[batch, height, width, channels]`, with scale and shift; Keras 3
     composes it of some ten elementwise operations on TensorFlow, which makes a training step of
     ours about a fifth slower in float32 and a third in bfloat16 on two processor cores. Under
     bfloat16 the pictures stay in bfloat16 and the statistics are summed in float32.
@@ -23,6 +23,17 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     >>> layer(np.ones((2, 4, 4, 3), "float32"), training=True).shape
     TensorShape([2, 4, 4, 3])
     """
+
+    def build(self, input_shape):
+        """Refuse what the fused kernel cannot do, then make the weights."""
+        plain = self.scale and self.center and not (self.renorm or self.synchronized)
+        if not plain or self.axis not in (-1, 3):
+            raise ValueError(
+                "the fused layer normalizes the last axis, with scale and center, without renorm "
+                "and synchronized; use keras.layers.BatchNormalization for the rest. "
+                f"Received: {self.get_config()}"
+            )
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         """Normalize [batch, height, width, channels] by the batch, or by the moving statistics."""

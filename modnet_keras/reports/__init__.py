@@ -1,0 +1,1 @@
+"""What is shown: figures made from the files of runs alone, without TensorFlow."""

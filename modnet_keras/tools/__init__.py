@@ -1,0 +1,1 @@
+"""The command line: thin, and every command loads what it needs when it runs."""

@@ -1,0 +1,114 @@
+"""The command `data`."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+
+from modnet_keras.data.manifest import SPLITS, Manifest, build_manifest
+from modnet_keras.data.sources import find_source
+from modnet_keras.errors import CallError
+from modnet_keras.tasks import is_synset, load_task, synset_name
+from modnet_keras.tools.options import Data, Seed, Task, ValFraction
+from modnet_keras.tools.output import show_table
+from modnet_keras.tools.values import path
+
+Target = Annotated[Path | None, path("write the balanced pictures to this new folder", "FOLDER")]
+
+
+def data(
+    task: Task,
+    data: Data = "demo",
+    seed: Seed = 0,
+    val_fraction: ValFraction = None,
+    to: Target = None,
+) -> None:
+    """Show what a task would be trained on: pictures a class and split, before and after balancing.
+
+    Files that cannot be used are named with the reason. Nothing is trained, and nothing is ever
+    written below the data folder. --to writes the balanced pictures out for other tools, as
+    train/0, train/1, val/0 and val/1 with manifest.csv: hard links where they are possible, else
+    copies.
+
+    Examples
+    --------
+    modnet data --task=canines
+    modnet data --task=canines --data=my/pictures --to=canines-pictures
+    """
+    question = load_task(task)
+    if to is not None:
+        _refuse_target(to, find_source(data).root)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with console.status("Looking at the pictures") as status:
+        manifest = build_manifest(
+            question,
+            data,
+            seed=seed,
+            val_fraction=val_fraction,
+            progress=lambda done: status.update(f"Looking at the pictures: {done}"),
+        )
+    _show(question, manifest, console)
+    if to is not None:
+        _write_out(manifest, to)
+        console.print(f"{len(manifest)} pictures written to {to}")
+
+
+def _show(task, manifest: Manifest, console: Console) -> None:
+    taken = manifest.counts()
+    rows = []
+    for label, cls in sorted({key[:2] for key in manifest.available}, key=lambda k: (-k[0], k[1])):
+        row = {"label": label, "class": cls, "name": synset_name(cls) if is_synset(cls) else ""}
+        for split in SPLITS:
+            row[split] = taken[label, cls, split]
+            row[f"of {split}"] = manifest.available[label, cls, split]
+        rows.append(row)
+    for label, side in ((1, task.name), (0, f"not-{task.name}")):
+        of_side = [row for row in rows if row["label"] == label and row["name"] != "in all"]
+        total = {key: sum(row[key] for row in of_side) for key in list(rows[0])[3:]}
+        rows.append({"label": label, "class": side, "name": "in all"} | total)
+    show_table(f"{task.name} in {manifest.root}: taken of available pictures", rows)
+    for entry in manifest.unmatched:
+        console.print(f"No folder stands for {_named(entry)}.")
+    for file, reason in sorted(manifest.unreadable.items()):
+        console.print(f"Left out: {file!r}: {reason}")
+    if manifest.unreadable:
+        console.print(f"{len(manifest.unreadable)} unreadable files left out.")
+
+
+def _named(entry: str) -> str:
+    return f"{entry} ({synset_name(entry)})" if is_synset(entry) else f"'{entry}'"
+
+
+def _refuse_target(to: Path, root: Path) -> None:
+    target = to.resolve()
+    if target == root or root in target.parents:
+        raise CallError(f"--to={to} lies in the data folder '{root}', where nothing is written.")
+    if to.exists():
+        raise CallError(f"--to={to} exists; name a new folder.")
+
+
+def _write_out(manifest: Manifest, to: Path) -> None:
+    unfinished = to.with_name(f".{to.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    for split in SPLITS:
+        for label in (0, 1):
+            (unfinished / split / str(label)).mkdir(parents=True)
+    try:
+        rows = zip(manifest.path, manifest.label, manifest.split, strict=True)
+        for name, label, split in rows:
+            flat = unfinished / split / str(label) / name.replace("/", "__")
+            _link_or_copy(manifest.root / name, flat)
+        manifest.write(unfinished / "manifest.csv")
+        unfinished.rename(to)
+    except BaseException:
+        shutil.rmtree(unfinished)
+        raise
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,88 @@
+"""The command `train`."""
+
+from pathlib import Path
+
+from modnet_keras.tools import options as option
+
+
+def train(
+    task: option.Task,
+    strategy: option.Strategy = None,
+    data: option.Data = None,
+    runs: option.Runs = Path("runs"),
+    name: option.RunName = None,
+    parent: option.ParentRun = None,
+    seed: option.Seed = None,
+    val_fraction: option.ValFraction = None,
+    image_size: option.ImageSize = None,
+    batch_size: option.BatchSize = None,
+    epochs: option.Epochs = None,
+    learning_rate: option.LearningRate = None,
+    recipe: option.Recipe = None,
+    augment: option.Augment = None,
+    augment_val: option.AugmentVal = None,
+    precision: option.Precision = None,
+    resume: option.Resume = False,
+    overwrite: option.Overwrite = False,
+) -> None:
+    """Train a task, and first its ancestors that have no run, with the same options.
+
+    A child takes seed, val_fraction and image_size from its parent's run, and the data too unless
+    --data names another. The run is the folder RUNS/TASK/NAME: config.json, manifest.csv,
+    history.csv and .png, metrics.json, model.keras and tensorboard/. Without --data the pictures
+    are the demo's, drawn on the spot.
+
+    Examples
+    --------
+    modnet train --task=canines
+    modnet train --task=canines --strategy=finetune --data=my/pictures
+    modnet train --task=canines --strategy=finetune --resume
+    tensorboard --logdir=runs
+    """
+    from modnet_keras.api import train as train_task
+    from modnet_keras.tools.output import show_table
+
+    trained = []
+
+    def announce(plan):
+        config = plan.config
+        trained.append(plan.run)
+        if plan.manifest is None:
+            return
+        print(
+            f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
+            f"{len(plan.manifest.labels('train'))} pictures and {len(plan.manifest.labels('val'))} "
+            f"for validation, {config['epochs']} epochs, {config['precision']}"
+        )
+        for path, reason in sorted(plan.manifest.unreadable.items()):
+            print(f"Left out: {path!r}: {reason}")
+
+    train_task(
+        task,
+        strategy=strategy,
+        data=data,
+        runs=runs,
+        name=name,
+        parent=parent,
+        seed=seed,
+        val_fraction=val_fraction,
+        image_size=image_size,
+        batch_size=batch_size,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        recipe=recipe,
+        augment=augment,
+        augment_val=augment_val,
+        precision=precision,
+        resume=resume,
+        overwrite=overwrite,
+        on_plan=announce,
+    )
+    rows = [
+        {"run": f"{run.config['task']}/{run.name}", "split": split} | run.metrics[split]
+        for run in trained
+        for split in ("train", "val")
+    ]
+    show_table("Metrics of whole splits, pictures unaugmented", rows)
+    for run in trained:
+        print(run.folder)

@@ -1,0 +1,138 @@
+"""What happens between the epochs of a training: validation, records, and a word to the user."""
+
+import sys
+import time
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from modnet_keras.errors import WorkError
+from modnet_keras.training.checkpoint import save_snapshot
+from modnet_keras.training.metrics import compute_metrics
+from modnet_keras.training.optimizers import base_learning_rate
+from modnet_keras.training.run import SNAPSHOT
+
+VALIDATED = ("loss", "accuracy", "sensitivity", "specificity", "auc")
+SHOWN = ("loss", "accuracy", "sensitivity", "specificity", *(f"val_{key}" for key in VALIDATED))
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds the metrics of the validation split to an epoch's logs, as `val_...`.
+
+    Not Keras's own validation: its loss is smoothed as the training's, and it has no exact AUC.
+    """
+
+    def __init__(self, dataset, labels):
+        """Take the evaluation dataset of the validation split and its labels [n]."""
+        super().__init__()
+        self.dataset = dataset
+        self.labels = labels
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Predict the split and put its metrics into the logs."""
+        logits = self.model.predict(self.dataset, verbose=0)
+        metrics = compute_metrics(self.labels, logits)
+        logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
+
+
+class PlainLoss(keras.callbacks.Callback):
+    """Shows the cross-entropy as an epoch's `loss`: comparable to `val_loss`, without smoothing."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Put the unsmoothed loss in the smoothed one's place."""
+        logs["loss"] = logs.pop("cross_entropy")
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is no number, before the epoch is recorded."""
+
+    def __init__(self, run):
+        """Take the run, to name it."""
+        super().__init__()
+        self.run = run
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Look at the loss so far."""
+        if not np.isfinite(logs["loss"]):
+            raise WorkError(
+                f"run '{self.run.folder}': the loss is {logs['loss']} at step {batch + 1} of an "
+                "epoch; train anew with a lower --learning_rate and --overwrite."
+            )
+
+
+class Records(keras.callbacks.Callback):
+    """Writes `history.csv` and the snapshot after every epoch."""
+
+    def __init__(self, run, history):
+        """Take the run and the rows of the epochs that are done already."""
+        super().__init__()
+        self.run = run
+        self.history = history
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the clock and note the rate of the first step."""
+        self.started = time.perf_counter()
+        self.rate = base_learning_rate(self.model.optimizer)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Add the epoch's row."""
+        row = {"epoch": epoch + 1} | {key: float(logs[key]) for key in SHOWN}
+        row["learning_rate"] = self.rate
+        row["seconds"] = round(time.perf_counter() - self.started, 3)
+        self.history.append(row)
+        self.run.write_history(self.history)
+        save_snapshot(self.run.folder / SNAPSHOT, self.model, epoch + 1, self.history)
+
+
+class ShowProgress(keras.callbacks.Callback):
+    """A bar over all steps on a terminal, with the time left; elsewhere a line an epoch."""
+
+    def __init__(self, title, epochs, steps_per_epoch, done_epochs=0):
+        """Take what is trained and how long it takes."""
+        super().__init__()
+        console = Console()
+        self.epochs = epochs
+        self.title = title
+        self.bar = None
+        if console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[shown]}"),
+                TimeRemainingColumn(),
+                console=console,
+            )
+            self.row = self.bar.add_task(
+                title,
+                total=epochs * steps_per_epoch,
+                completed=done_epochs * steps_per_epoch,
+                shown="",
+            )
+
+    def on_train_begin(self, logs=None):
+        """Show the bar."""
+        if self.bar:
+            self.bar.start()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Move on by a step."""
+        if self.bar:
+            self.bar.advance(self.row)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Show the epoch's figures."""
+        shown = (
+            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.3f}  "
+            f"accuracy {logs['accuracy']:.3f}  val_accuracy {logs['val_accuracy']:.3f}"
+        )
+        if self.bar:
+            self.bar.update(self.row, shown=shown)
+        else:
+            print(f"{self.title}: {shown}", file=sys.stdout, flush=True)
+
+    def close(self):
+        """Take the bar away, however the training ended."""
+        if self.bar:
+            self.bar.stop()

@@ -1,0 +1,362 @@
+"""What a call of `train` will do, worked out and checked in full before anything is written.
+
+A plan is one run to be trained: of the task, and before it of each ancestor that has none.
+"""
+
+import os
+import platform
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+
+from modnet_keras.data.manifest import Manifest, build_manifest, resolve_val_fraction
+from modnet_keras.data.sources import find_source
+from modnet_keras.errors import CallError, WorkError, unknown_name
+from modnet_keras.tasks import Task
+from modnet_keras.training.recipes import get_recipe
+from modnet_keras.training.run import CONFIG, Run, find_runs
+from modnet_keras.training.strategies import get_strategy
+
+AUGMENTATIONS = ("crop_flip", "flip", "none")
+PRECISIONS = ("auto", "float32", "bfloat16")
+# What a child has in common with its parent, so that one split serves the whole hierarchy.
+INHERITED = ("seed", "val_fraction", "image_size")
+SETTINGS_OF_RECIPE = ("image_size", "batch_size", "epochs", "learning_rate")
+INTRA_OP_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a training as a user gives them; None leaves one to its default."""
+
+    data: str | None = None
+    seed: int | None = None
+    val_fraction: float | None = None
+    image_size: int | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    learning_rate: float | None = None
+    recipe: str | None = None
+    augment: str | None = None
+    augment_val: bool | None = None
+    precision: str | None = None
+
+    def given(self):
+        """Those that are not None, a dict."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+DEFAULTS = Options(
+    data="demo", seed=0, recipe="modern", augment="crop_flip", augment_val=False, precision="auto"
+)
+
+
+@dataclass
+class Plan:
+    """One run to be trained, or that was trained to its end already.
+
+    Attributes
+    ----------
+    run : Run
+        Its folder may not exist yet.
+    task : Task
+    config : dict
+        What `config.json` will hold.
+    manifest : Manifest or None
+        None where there is nothing left to be trained.
+    parent : Run or None
+        Finished, or trained by an earlier plan.
+    """
+
+    run: Run
+    task: Task
+    config: dict
+    manifest: Manifest | None
+    parent: Run | None
+
+
+def plan_training(
+    task, options, *, strategy=None, runs="runs", name=None, parent=None, resume=False,
+    overwrite=False, progress=None,
+):  # fmt: skip
+    """Work out the runs that training a task takes, ancestors first.
+
+    Raises
+    ------
+    CallError, WorkError
+        For everything about the call, the data and the parent's run that can be known beforehand.
+    """
+    strategy = _resolve_strategy(task, strategy)
+    _check(options)
+    run = Run(Path(runs) / task.name / _checked_name(name or strategy))
+    is_there = (run.folder / CONFIG).is_file()
+    if run.folder.exists() and not (overwrite or resume or _is_empty(run.folder)):
+        raise CallError(
+            f"run folder '{run.folder}' exists; go on with it by --resume, replace it by "
+            "--overwrite, or give another --name."
+        )
+    plans, parent_run, parent_config = [], None, None
+    if task.parent:
+        parent_run = _find_parent(task, strategy, runs, parent)
+        if parent_run is None or not parent_run.is_finished:
+            plans = _plan_ancestor(task, parent_run, options, strategy, runs, resume, progress)
+            parent_run, parent_config = plans[-1].run, plans[-1].config
+        else:
+            parent_config = parent_run.config
+    elif parent:
+        raise CallError(f"--parent: task {task.name} is a root and has no parent.")
+    if resume and is_there:
+        config = _stored_settings(run, options, parent_config)
+        if run.is_finished:
+            return [Plan(run, task, run.config, None, parent_run)]
+    else:
+        config = _resolve(task, options, strategy, parent_config)
+    manifest = build_manifest(
+        task,
+        config["data"],
+        seed=config["seed"],
+        val_fraction=config["val_fraction"],
+        progress=progress,
+    )
+    if resume and is_there and manifest.fingerprint != run.config["fingerprint"]:
+        raise WorkError(
+            f"the pictures in '{config['data']}' have changed since run '{run.folder}' was "
+            "started; train it anew with --overwrite."
+        )
+    config |= _facts(task, strategy, config, manifest, run, parent_run)
+    config |= _compute(task, strategy, config, manifest, parent_config)
+    return [*plans, Plan(run, task, config, manifest, parent_run)]
+
+
+def _resolve_strategy(task, strategy):
+    if task.parent is None:
+        if strategy not in (None, "scratch"):
+            get_strategy(strategy)
+            raise CallError(
+                f"--strategy={strategy}: task {task.name} is a root, nothing can be taken over; "
+                "its only strategy is scratch."
+            )
+        return "scratch"
+    strategy = strategy or "frozen"
+    get_strategy(strategy)
+    return strategy
+
+
+def _check(options):
+    """Refuse values that no training could use; the command line has checked most before."""
+    if options.recipe is not None:
+        get_recipe(options.recipe)
+    for key, known in (("augment", AUGMENTATIONS), ("precision", PRECISIONS)):
+        value = getattr(options, key)
+        if value is not None and value not in known:
+            raise unknown_name(key, str(value), known)
+    if options.batch_size is not None and (options.batch_size < 2 or options.batch_size % 2):
+        raise CallError(
+            f"batch_size must be even and at least 2, half of each class; found "
+            f"{options.batch_size}."
+        )
+    if options.val_fraction is not None and not 0 < options.val_fraction < 1:
+        raise CallError(f"val_fraction must lie between 0 and 1; found {options.val_fraction}.")
+    for key, least in (("epochs", 1), ("image_size", 32)):
+        value = getattr(options, key)
+        if value is not None and value < least:
+            raise CallError(f"{key} must be at least {least}; found {value}.")
+    if options.learning_rate is not None and not 0 < options.learning_rate < float("inf"):
+        raise CallError(f"learning_rate must be over 0; found {options.learning_rate}.")
+
+
+def _checked_name(name):
+    if Path(name).name != name or name.startswith("."):
+        raise CallError(f"--name={name}: a run's name is the name of one folder, as frozen-2.")
+    return name
+
+
+def _is_empty(folder):
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _find_parent(task, strategy, runs, parent):
+    """The parent's run that a child grows out of; None where there is none yet."""
+    if parent is not None:
+        run = Run(parent)
+        if not (run.folder / CONFIG).is_file():
+            raise CallError(f"--parent={parent} is no run: it holds no {CONFIG}.")
+        if run.config["task"] != task.parent.name:
+            raise CallError(
+                f"--parent={parent} is a run of task {run.config['task']}; "
+                f"{task.name} needs one of {task.parent.name}."
+            )
+        return run
+    found = find_runs(runs, task.parent.name)
+    if len(found) > 1:
+        alike = [run for run in found if run.config["strategy"] == strategy]
+        if len(alike) != 1:
+            names = ", ".join(str(run.folder) for run in found)
+            raise CallError(
+                f"task {task.parent.name} has several runs; name the one to grow out of with "
+                f"--parent: {names}."
+            )
+        return alike[0]
+    return found[0] if found else None
+
+
+def _plan_ancestor(task, unfinished, options, strategy, runs, resume, progress):
+    if unfinished is not None and not resume:
+        raise CallError(
+            f"the parent's run '{unfinished.folder}' is not finished; go on with --resume."
+        )
+    return plan_training(
+        task.parent,
+        options,
+        strategy=strategy if task.parent.parent else None,
+        runs=unfinished.folder.parents[1] if unfinished else runs,
+        name=unfinished.name if unfinished else None,
+        resume=resume,
+        progress=progress,
+    )
+
+
+def _resolve(task, options, strategy, parent_config):
+    """Every setting, from the options, the parent's run, the recipe and the defaults."""
+    given = options.given()
+    recipe_name = given.get("recipe", DEFAULTS.recipe)
+    recipe = get_recipe(recipe_name)
+    settings = DEFAULTS.given() | {key: getattr(recipe, key) for key in SETTINGS_OF_RECIPE}
+    settings |= {"val_fraction": None}
+    if parent_config:
+        _refuse_other_than_parent(task, given, parent_config)
+        settings |= {key: parent_config[key] for key in (*INHERITED, "data")}
+    settings |= given
+    source = find_source(settings["data"])
+    settings["data"] = (
+        settings["data"] if source.name in ("demo", "tiny-imagenet") else str(source.root)
+    )
+    if not parent_config:
+        settings["val_fraction"] = resolve_val_fraction(source.root, settings["val_fraction"])
+    if settings["precision"] == "auto":
+        settings["precision"] = "bfloat16" if computes_bfloat16() else "float32"
+    if get_strategy(strategy).at_equal_compute:
+        settings["epochs"] += _epochs_of_parents(task, settings, parent_config)
+    return {key.name: settings[key.name] for key in fields(Options)}
+
+
+def _refuse_other_than_parent(task, given, parent_config):
+    for key in INHERITED:
+        if key in given and given[key] != parent_config[key]:
+            raise CallError(
+                f"--{key}={given[key]}: task {task.name} takes {key} from its parent's run of "
+                f"{task.parent.name}, where it is {parent_config[key]}."
+            )
+
+
+def _epochs_of_parents(task, settings, parent_config):
+    """Epochs of this task that cost what the training of its parents did."""
+    from modnet_keras.data.input_pipeline import steps_per_epoch
+
+    manifest = build_manifest(
+        task, settings["data"], seed=settings["seed"], val_fraction=settings["val_fraction"]
+    )
+    steps = steps_per_epoch(manifest, settings["batch_size"])
+    one = training_flops(task, settings["image_size"], steps * settings["batch_size"])
+    return round(parent_config["training_flops_with_parents"] / one)
+
+
+def _stored_settings(run, options, parent_config):
+    """An interrupted run's own settings; what is given now must agree with them."""
+    stored = run.config
+    now = _resolve_given(options, stored, parent_config)
+    for key, value in now.items():
+        if value != stored[key]:
+            raise CallError(
+                f"--{key}={value}: run '{run.folder}' was started with {stored[key]}; resume it "
+                "so, or train anew with --overwrite or another --name."
+            )
+    return {key.name: stored[key.name] for key in fields(Options)}
+
+
+def _resolve_given(options, stored, parent_config):
+    given = options.given()
+    if not given:
+        return {}
+    task = Task.from_dict(stored)
+    complete = Options(**({"recipe": stored["recipe"], "data": stored["data"]} | given))
+    resolved = _resolve(task, complete, stored["strategy"], parent_config)
+    return {key: resolved[key] for key in given}
+
+
+def _facts(task, strategy, config, manifest, run, parent_run):
+    """What `config.json` holds beside the settings."""
+    versions = ("modnet-keras", "tensorflow", "keras", "numpy")
+    table = get_strategy(strategy).table(task.level)
+    parent = parent_run and os.path.relpath(parent_run.folder, run.folder.parents[1])
+    return {
+        "task": task.name,
+        "level": task.level,
+        "strategy": strategy,
+        "rates": [list(row) for row in table],
+        "recipe_settings": asdict(get_recipe(config["recipe"])),
+        "parent_run": parent,
+        "fingerprint": manifest.fingerprint,
+        "intra_op_threads": INTRA_OP_THREADS,
+        "versions": {name: _version(name) for name in versions}
+        | {"python": platform.python_version()},
+        **task.to_dict(),
+    }
+
+
+def _compute(task, strategy, config, manifest, parent_config):
+    """Steps of the training and its multiply-adds, own and with those of what it grew out of."""
+    from modnet_keras.data.input_pipeline import steps_per_epoch
+
+    steps = steps_per_epoch(manifest, config["batch_size"])
+    flops = training_flops(
+        task, config["image_size"], steps * config["batch_size"] * config["epochs"]
+    )
+    grew = parent_config is not None and get_strategy(strategy).takes_over
+    return {
+        "steps_per_epoch": steps,
+        "training_flops": flops,
+        "training_flops_with_parents": flops
+        + (parent_config["training_flops_with_parents"] if grew else 0),
+    }
+
+
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def training_flops(task, image_size, images):
+    """Multiply-adds of training on so many images: forward once, backward twice."""
+    from modnet_keras.models import build_model, compute_flops
+
+    return 3 * compute_flops(build_model(task, image_size)) * images
+
+
+def computes_bfloat16():
+    """Whether the GPU, or else the processor, computes bfloat16 natively."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return details.get("compute_capability", (0, 0)) >= (8, 0)
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
+
+
+def check_parent(plan):
+    """Load the parent's network and hold it against its config, before anything is written."""
+    if plan.parent is None or not plan.parent.is_finished:
+        return
+    size = plan.parent.config["image_size"]
+    if plan.parent.model.input_shape[1:3] != (size, size):
+        raise WorkError(
+            f"run '{plan.parent.folder}' is damaged: config.json says image_size {size}, "
+            f"model.keras takes {plan.parent.model.input_shape[1]}."
+        )

@@ -1,0 +1,173 @@
+"""A run: one training of one task by one strategy, and its folder."""
+
+import csv
+import io
+import json
+from functools import cached_property
+from pathlib import Path
+
+from modnet_keras.data.manifest import read_manifest
+from modnet_keras.data.sources import find_source
+from modnet_keras.errors import CallError, WorkError
+from modnet_keras.files import write_whole
+from modnet_keras.tasks import Task
+
+CONFIG = "config.json"
+MANIFEST = "manifest.csv"
+HISTORY = "history.csv"
+METRICS = "metrics.json"
+MODEL = "model.keras"
+SNAPSHOT = "snapshot.npz"
+
+
+class Run:
+    """A run's folder, read piece by piece as it is asked for.
+
+    Attributes
+    ----------
+    folder : Path
+        `<runs>/<task>/<name>`.
+    config, metrics : dict
+        Contents of `config.json` and `metrics.json`.
+    task : Task
+    history : list of dict
+        A row an epoch, of numbers.
+    model : keras.Model
+        Loaded at the first use; not compiled.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def __repr__(self):
+        return f"Run('{self.folder}')"
+
+    @property
+    def name(self):
+        """The run's name: that of its folder."""
+        return self.folder.name
+
+    @property
+    def is_finished(self):
+        """Whether the training went to its end: `metrics.json` is written last."""
+        return (self.folder / METRICS).is_file()
+
+    @cached_property
+    def config(self):
+        """Every resolved setting."""
+        return self._read_json(CONFIG, ("task", "specs", "strategy", "seed", "image_size", "data"))
+
+    @cached_property
+    def metrics(self):
+        """Metrics of both splits."""
+        return self._read_json(METRICS, ("train", "val"))
+
+    @cached_property
+    def task(self):
+        """The task, with everything above it, as it was when the run was trained."""
+        try:
+            return Task.from_dict(self.config)
+        except CallError as error:
+            raise self._damaged(CONFIG, error) from error
+
+    @cached_property
+    def history(self):
+        """A row an epoch."""
+        try:
+            with (self.folder / HISTORY).open(newline="") as text:
+                rows = [
+                    {key: float(value) for key, value in row.items()}
+                    for row in csv.DictReader(text)
+                ]
+        except (OSError, ValueError, TypeError) as error:
+            raise self._damaged(HISTORY, error) from error
+        if not rows or "epoch" not in rows[0]:
+            raise self._damaged(HISTORY, "no epochs in it")
+        return rows
+
+    @cached_property
+    def model(self):
+        """The trained network."""
+        import keras
+
+        import modnet_keras.models  # noqa: F401 (registers our layers with Keras)
+
+        try:
+            return keras.models.load_model(self.folder / MODEL, compile=False)
+        except Exception as error:  # a broken archive raises whatever its reader meets first
+            raise self._damaged(MODEL, error) from error
+
+    def manifest(self, data=None):
+        """The run's manifest, its paths taken below its own data folder or another of the same."""
+        root = find_source(data or self.config["data"]).root
+        return read_manifest(self.folder / MANIFEST, root, self.config["fingerprint"])
+
+    def write_json(self, name, contents):
+        """Write `config.json` or `metrics.json`."""
+        write_whole(self.folder / name, json.dumps(contents, indent=2) + "\n")
+
+    def write_history(self, rows):
+        """Write `history.csv` from a dict an epoch, all of the same keys."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.folder / HISTORY, text.getvalue())
+
+    def _read_json(self, name, keys):
+        try:
+            contents = json.loads((self.folder / name).read_text())
+            missing = [key for key in keys if key not in contents]
+        except (OSError, ValueError, TypeError) as error:
+            raise self._damaged(name, error) from error
+        if missing:
+            raise self._damaged(name, f"without {', '.join(missing)}")
+        return contents
+
+    def _damaged(self, name, error):
+        reason = str(error).split("\n", 1)[0].rstrip(".")
+        return WorkError(
+            f"run '{self.folder}' is damaged: {name} cannot be used ({reason}); "
+            "train it anew with --overwrite."
+        )
+
+
+def load_run(folder):
+    """Open a finished run.
+
+    Parameters
+    ----------
+    folder : path
+        `<runs>/<task>/<name>`.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    CallError
+        If the folder holds no run.
+    WorkError
+        If the run was not trained to its end, or is damaged.
+
+    Examples
+    --------
+    >>> load_run("runs/no-such/run")
+    Traceback (most recent call last):
+    ...
+    modnet_keras.errors.CallError: 'runs/no-such/run' is no run: it holds no config.json.
+    """
+    run = Run(folder)
+    if not (run.folder / CONFIG).is_file():
+        raise CallError(f"'{folder}' is no run: it holds no {CONFIG}.")
+    run.config  # noqa: B018 (read here, so that damage is found before any work)
+    if not run.is_finished:
+        raise WorkError(f"run '{folder}' is not finished; go on with train --resume.")
+    return run
+
+
+def find_runs(runs, task_name):
+    """All runs of a task below a runs folder, finished or not, by name."""
+    folder = Path(runs) / task_name
+    return [Run(config.parent) for config in sorted(folder.glob(f"*/{CONFIG}"))]

@@ -1,0 +1,286 @@
+"""Training: from a call to a finished run folder, ancestors first."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset, find_undecodable
+from modnet_keras.data.manifest import build_manifest
+from modnet_keras.errors import WorkError
+from modnet_keras.models import build_model, grow
+from modnet_keras.tasks import load_task
+from modnet_keras.training import callbacks as ours
+from modnet_keras.training.checkpoint import load_snapshot
+from modnet_keras.training.metrics import compute_metrics
+from modnet_keras.training.optimizers import compile_model
+from modnet_keras.training.plan import INTRA_OP_THREADS, Options, check_parent, plan_training
+from modnet_keras.training.recipes import get_recipe
+from modnet_keras.training.run import CONFIG, MANIFEST, METRICS, MODEL, SNAPSHOT
+from modnet_keras.training.strategies import get_strategy
+
+EVALUATION_BATCH = 256
+SAMPLE_PICTURES = 8
+
+
+def train(
+    task,
+    *,
+    strategy=None,
+    runs="runs",
+    name=None,
+    parent=None,
+    resume=False,
+    overwrite=False,
+    on_plan=None,
+    **options,
+):
+    """Train a task, and first any ancestor that has no run.
+
+    Parameters
+    ----------
+    task : str, path or Task
+    strategy : str, optional
+        A key of `STRATEGIES`; "frozen" where absent, "scratch" for a root.
+    runs : path
+        The run is `<runs>/<task>/<name>`.
+    name : str, optional
+        The strategy's name where absent.
+    parent : path, optional
+        The parent's run; where absent, its only run, or the one of the same strategy.
+    resume, overwrite : bool
+        Go on with the run if it is there, or replace it. Without either an existing run is
+        refused.
+    on_plan : callable, optional
+        Called with each `Plan` before it is carried out.
+    **options
+        The fields of `Options`: data, seed, val_fraction, image_size, batch_size, epochs,
+        learning_rate, recipe, augment, augment_val, precision.
+
+    Returns
+    -------
+    Run
+        The task's. Those of ancestors that were trained too lie beside it.
+
+    Raises
+    ------
+    CallError
+        If the call is wrong. Nothing has been written then.
+    WorkError
+        If the data lack a class, the parent's run is damaged, or the training fails.
+    """
+    configure_threads()
+    task = load_task(task) if isinstance(task, (str, Path)) else task
+    plans = plan_training(
+        task,
+        Options(**options),
+        strategy=strategy,
+        runs=runs,
+        name=name,
+        parent=parent,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    for plan in plans:
+        check_parent(plan)
+    for plan in plans:
+        if on_plan:
+            on_plan(plan)
+        if plan.manifest is not None:
+            _carry_out(plan, overwrite and plan is plans[-1])
+    return plans[-1].run
+
+
+def evaluate(run, data=None):
+    """Measure a run on its validation split, or on all images of another source.
+
+    Parameters
+    ----------
+    run : Run
+    data : str or path, optional
+        Another source: all its images of the task, unbalanced. Where it holds the very pictures
+        of the run's own (the folder was moved), the run's validation split.
+
+    Returns
+    -------
+    dict
+        loss, accuracy, sensitivity, specificity, auc, n.
+
+    Examples
+    --------
+    >>> from modnet_keras import evaluate, load_run
+    >>> metrics = evaluate(load_run("runs/animals/scratch"))
+    >>> sorted(metrics)
+    ['accuracy', 'auc', 'loss', 'n', 'sensitivity', 'specificity']
+    """
+    configure_threads()
+    whole = build_manifest(
+        run.task, data or run.config["data"], seed=run.config["seed"], balance=False,
+        val_fraction=run.config["val_fraction"],
+    )  # fmt: skip
+    if whole.fingerprint == run.config["fingerprint"]:
+        return _evaluate_split(run.model, run.manifest(data), "val", run.config)
+    if data is None:
+        raise WorkError(
+            f"the pictures in '{run.config['data']}' are no longer those of run '{run.folder}'; "
+            "name them with --data to measure it on all of them."
+        )
+    plain = run.config | {"augment_val": False}
+    logits, labels = zip(
+        *(_predict_split(run.model, whole, split, plain) for split in ("train", "val")), strict=True
+    )
+    return compute_metrics(sum(map(list, labels), []), sum(map(list, logits), []))
+
+
+def configure_threads():
+    """Fix the number of threads an operation is shared among: another one sums in another order."""
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
+    except RuntimeError as error:
+        # TensorFlow has started already, in a notebook for instance; then it stays as it is.
+        if tf.config.threading.get_intra_op_parallelism_threads() not in (0, INTRA_OP_THREADS):
+            raise WorkError(
+                f"TensorFlow was started with another number of threads ({error}); start anew."
+            ) from error
+
+
+def _carry_out(plan, overwrite):
+    model = _make_model(plan)
+    folder = plan.run.folder
+    if overwrite and folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    snapshot = load_snapshot(folder / SNAPSHOT)
+    history = []
+    if snapshot:
+        snapshot.restore(model)
+        history = snapshot.history
+    else:
+        plan.manifest.write(folder / MANIFEST)
+        plan.run.write_json(CONFIG, plan.config)
+    _fit(model, plan, history)
+    _finish(model, plan)
+
+
+def _make_model(plan):
+    config = plan.config
+    if get_strategy(config["strategy"]).takes_over and plan.parent:
+        settings = {"seed": config["seed"], "precision": config["precision"]}
+        model = grow(plan.parent.model, plan.task, **settings)
+    else:
+        model = build_model(
+            plan.task, config["image_size"], seed=config["seed"], precision=config["precision"]
+        )
+    return compile_model(
+        model,
+        config["strategy"],
+        steps_per_epoch=config["steps_per_epoch"],
+        epochs=config["epochs"],
+        recipe=config["recipe"],
+        learning_rate=config["learning_rate"],
+    )
+
+
+def _fit(model, plan, history):
+    config, run = plan.config, plan.run
+    steps = config["steps_per_epoch"]
+    if len(history) == config["epochs"]:
+        return
+    stream = build_dataset(
+        plan.manifest,
+        "train",
+        epochs=config["epochs"],
+        start_step=len(history) * steps,
+        image_size=config["image_size"],
+        batch_size=config["batch_size"],
+        augment=config["augment"],
+        crop_area=get_recipe(config["recipe"]).crop_area,
+        seed=config["seed"],
+    )
+    progress = ours.ShowProgress(
+        f"{plan.task.name} ({config['strategy']})", config["epochs"], steps, len(history)
+    )
+    if not history:
+        _write_sample(run, stream)
+    try:
+        model.fit(
+            stream,
+            epochs=config["epochs"],
+            initial_epoch=len(history),
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                ours.StopOnNaN(run),
+                ours.PlainLoss(),
+                ours.Validation(
+                    _evaluation_dataset(plan.manifest, "val", config), plan.manifest.labels("val")
+                ),
+                ours.Records(run, history),
+                keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
+                progress,
+            ],
+        )
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        path = find_undecodable(plan.manifest)
+        if path is None:
+            raise
+        raise WorkError(
+            f"picture '{path}' passed the check but cannot be decoded; move it out of the data "
+            "folder and train anew with --overwrite."
+        ) from error
+    finally:
+        progress.close()
+
+
+def _write_sample(run, stream):
+    """Let TensorBoard show what the training sees, as it is cropped and flipped."""
+    pictures, _ = next(iter(stream))
+    with tf.summary.create_file_writer(str(run.folder / "tensorboard" / "train")).as_default():
+        # Half of a batch are positives, which come first.
+        shown = tf.concat([pictures[:SAMPLE_PICTURES], pictures[-SAMPLE_PICTURES:]], axis=0)
+        shown = tf.clip_by_value(shown * DEVIATION + MEAN, 0.0, 1.0)
+        tf.summary.image("training pictures", shown, step=0, max_outputs=2 * SAMPLE_PICTURES)
+
+
+def _finish(model, plan):
+    folder = plan.run.folder
+    # Without the optimizer, so that it loads where only the layers are known.
+    plain = keras.Model(model.inputs, model.outputs, name=model.name)
+    temporary = folder / f".unfinished.{MODEL}"
+    plain.save(temporary)
+    temporary.replace(folder / MODEL)
+    plan.run.write_json(
+        METRICS,
+        {
+            split: _evaluate_split(model, plan.manifest, split, plan.config)
+            for split in ("train", "val")
+        },
+    )
+    (folder / SNAPSHOT).unlink(missing_ok=True)
+    plan.run.model = plain
+
+
+def _evaluation_dataset(manifest, split, config):
+    augmented = config["augment_val"] and split == "val"
+    return build_dataset(
+        manifest,
+        split,
+        training=False,
+        image_size=config["image_size"],
+        batch_size=EVALUATION_BATCH,
+        augment=config["augment"] if augmented else "none",
+        crop_area=get_recipe(config["recipe"]).crop_area,
+        seed=config["seed"],
+    )
+
+
+def _predict_split(model, manifest, split, config):
+    logits = model.predict(_evaluation_dataset(manifest, split, config), verbose=0)
+    return logits[:, 0], manifest.labels(split)
+
+
+def _evaluate_split(model, manifest, split, config):
+    logits, labels = _predict_split(model, manifest, split, config)
+    return compute_metrics(labels, logits)

@@ -1,0 +1,71 @@
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+IMAGES_PER_CLASS = 20
+SMALL = {"image_size": 32, "epochs": 2, "batch_size": 64, "precision": "float32"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A cache folder of the tests' own, so that none reads or leaves anything in the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """The demo's classes with few pictures each."""
+    from modnet_keras.data.demo import draw_demo
+
+    folder = tmp_path_factory.mktemp("demo") / "pictures"
+    draw_demo(folder, images_per_class=IMAGES_PER_CLASS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(demo, tmp_path_factory):
+    """Runs of animals, canines (frozen) and wolf (frozen), for reading only."""
+    from modnet_keras import train
+
+    folder = tmp_path_factory.mktemp("trained") / "runs"
+    train("wolf", data=demo, runs=folder, **SMALL)
+    return folder
+
+
+@pytest.fixture
+def own_runs(runs, tmp_path):
+    """A copy of the trained runs that a test may change."""
+    return Path(shutil.copytree(runs, tmp_path / "runs"))
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command in this process; gives its exit status, output and error output."""
+    from modnet_keras.tools.__main__ import main
+
+    def run(*arguments):
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A fresh folder as the current one."""
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+def real_pictures(name):
+    """The folder or tar file of real pictures that is called `name`; skips where there is none."""
+    folder = Path(os.environ.get("MODNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / name).exists():
+        pytest.skip(f"no real pictures: {folder / name} is not there (set MODNET_REAL_DATA)")
+    return folder / name

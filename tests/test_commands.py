@@ -1,0 +1,70 @@
+"""The commands that train nothing: `tasks` and `data`."""
+
+import csv
+import json
+
+import pytest
+
+
+def test_tasks_shows_the_hierarchy_and_its_runs(runs, tmp_path, command):
+    status, out, _ = command("tasks", f"--runs={runs}", f"--to={tmp_path / 'tasks.json'}")
+    assert status == 0
+    lines = out.splitlines()
+    places = {
+        name: next(number for number, line in enumerate(lines) if f"{name} (level" in line)
+        for name in ("animals", "canines", "felines", "wolf")
+    }
+    assert places["animals"] < places["canines"] < places["wolf"] < places["felines"]
+    assert "canines/frozen  val accuracy 0." in out
+    rows = json.loads((tmp_path / "tasks.json").read_text())
+    trained = {row["task"] for row in rows if row["finished"]}
+    assert trained == {"animals", "canines", "wolf"}
+
+
+def test_a_broken_spec_hides_no_other_task(here, command):
+    (here / "task_specs").mkdir()
+    (here / "task_specs" / "broken.yaml").write_text("name: broken\npositve: [dog]\n")
+    status, out, _ = command("tasks")
+    assert status == 0 and "canines (level 2)" in out and "positve" in out
+
+
+def test_data_shows_counts_and_names_what_is_left_out(demo, tmp_path, command):
+    import shutil
+
+    data = shutil.copytree(demo, tmp_path / "data")
+    (data / "n02099601" / "images" / "broken.jpg").write_bytes(b"not a picture")
+    status, out, _ = command("data", "--task=canines", f"--data={data}")
+    assert status == 0
+    assert "golden retriever" in out and "n02099601" in out
+    assert "n02099601/images/broken.jpg" in out and "not an image" in out
+
+
+def test_data_to_writes_the_balanced_pictures_out(demo, tmp_path, command):
+    target = tmp_path / "out"
+    status, *_ = command("data", "--task=canines", f"--data={demo}", f"--to={target}")
+    assert status == 0
+    with (target / "manifest.csv").open() as text:
+        rows = list(csv.DictReader(text))
+    for split in ("train", "val"):
+        sides = [len(list((target / split / label).iterdir())) for label in ("0", "1")]
+        assert (
+            sides[0]
+            == sides[1]
+            == sum(row["split"] == split and row["label"] == "1" for row in rows)
+        )
+    first = rows[0]
+    written = target / first["split"] / first["label"] / first["path"].replace("/", "__")
+    assert written.samefile(demo / first["path"])
+
+
+@pytest.mark.parametrize("target", ["new", "n02099601/new", "."])
+def test_data_to_never_writes_in_the_data_folder(demo, command, target):
+    before = sorted(demo.rglob("*"))
+    status, _, err = command("data", "--task=canines", f"--data={demo}", f"--to={demo / target}")
+    assert status == 2 and "data folder" in err and err.count("\n") == 1
+    assert sorted(demo.rglob("*")) == before
+
+
+def test_data_to_refuses_a_folder_that_exists(demo, tmp_path, command):
+    status, _, err = command("data", "--task=canines", f"--data={demo}", f"--to={tmp_path}")
+    assert status == 2 and "exists" in err and not list(tmp_path.iterdir())

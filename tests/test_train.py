@@ -1,0 +1,354 @@
+"""Training end to end, as the command `train` does it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from conftest import SMALL
+
+from modnet_keras import evaluate, load_run, load_task, train
+from modnet_keras.errors import CallError, WorkError
+from modnet_keras.training.metrics import METRICS
+
+SMALL_OPTIONS = [f"--{key}={value}" for key, value in SMALL.items()]
+HISTORY = "epoch,loss,accuracy,sensitivity,specificity,val_loss,val_accuracy,val_sensitivity,"
+HISTORY += "val_specificity,val_auc,learning_rate,seconds"
+
+
+def weights(run):
+    return {v.path: np.asarray(v) for v in load_run(run).model.variables}
+
+
+def listing(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_ancestors_are_trained_first_and_every_file_is_there(runs):
+    for name in ("animals/scratch", "canines/frozen", "wolf/frozen"):
+        files = {path.name for path in (runs / name).iterdir()}
+        assert files == {
+            "config.json", "manifest.csv", "history.csv", "metrics.json", "model.keras",
+            "history.png", "tensorboard",
+        }  # fmt: skip
+        with (runs / name / "history.csv").open() as text:
+            rows = list(csv.DictReader(text))
+        assert ",".join(rows[0]) == HISTORY
+        assert [row["epoch"] for row in rows] == ["1", "2"]
+        metrics = json.loads((runs / name / "metrics.json").read_text())
+        assert tuple(metrics["val"]) == tuple(metrics["train"]) == METRICS
+        # Nothing is chosen on validation: the last epoch's weights are those that are kept.
+        assert float(rows[-1]["val_accuracy"]) == metrics["val"]["accuracy"]
+        assert float(rows[-1]["val_loss"]) == pytest.approx(metrics["val"]["loss"])
+        assert (runs / name / "history.png").read_bytes().startswith(b"\x89PNG")
+        assert list((runs / name / "tensorboard").rglob("events*"))
+
+
+def test_config_holds_every_resolved_setting(runs, demo):
+    config = load_run(runs / "canines" / "frozen").config
+    assert config["parent_run"] == "animals/scratch"
+    assert config["data"] == str(demo) and config["val_fraction"] == 0.2 and config["seed"] == 0
+    assert config["task"] == "canines" and config["specs"][-1]["parent"] == "animals"
+    assert config["learning_rate"] > 0 and config["recipe"] == "modern"
+    assert config["versions"]["keras"] == keras.__version__ and len(config["fingerprint"]) == 64
+    patterns = [row[0] for row in config["rates"]]
+    assert "stage_2" in patterns[0] and config["rates"][0][1] == "frozen"
+    assert "stage_3" in patterns[1] and config["rates"][1][1] == 1.0
+
+
+def test_frozen_keeps_the_parent_to_the_bit_and_trains_the_rest(runs):
+    parent = weights(runs / "animals" / "scratch")
+    child = weights(runs / "canines" / "frozen")
+    grandchild = weights(runs / "wolf" / "frozen")
+    for path, value in parent.items():
+        if not path.startswith("head"):
+            np.testing.assert_array_equal(child[path], value)
+            np.testing.assert_array_equal(grandchild[path], value)
+    assert not np.array_equal(child["head_logit/kernel"], parent["head_logit/kernel"][:1])
+    fresh = weights(runs / "canines" / "frozen")
+    assert fresh.keys() == child.keys()
+
+
+def test_a_fourth_level_trains(own_runs, tmp_path, demo):
+    (tmp_path / "timber.yaml").write_text(
+        "name: timber\nparent: wolf\npositive: [n02114367]\nnegative: rest-of-parent\n"
+    )
+    run = train(tmp_path / "timber.yaml", runs=own_runs, strategy="layerwise", epochs=1,
+                batch_size=8, precision="float32")  # fmt: skip
+    assert run.config["level"] == 4
+    assert run.model.get_layer("stage_5").output.shape[-1] == 1024
+    assert run.config["parent_run"] == "wolf/frozen"
+
+
+def test_model_loads_with_keras_once_our_layers_are_known(runs):
+    script = (
+        "import sys, keras, modnet_keras.models; model = keras.models.load_model(sys.argv[1]);"
+        "print(model.name, model.output_shape)"
+    )
+    file = runs / "canines" / "frozen" / "model.keras"
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "canines (None, 1)"
+
+
+def test_same_seed_gives_the_same_bits_from_another_folder(runs, demo, tmp_path):
+    moved = shutil.copytree(demo, tmp_path / "moved")
+    again = train("animals", data=moved, runs=tmp_path / "runs", **SMALL)
+    first, second = weights(runs / "animals" / "scratch"), weights(again.folder)
+    for path, value in first.items():
+        np.testing.assert_array_equal(second[path], value)
+    without_seconds = [{k: v for k, v in row.items() if k != "seconds"} for row in again.history]
+    assert without_seconds == [
+        {k: v for k, v in row.items() if k != "seconds"}
+        for row in load_run(runs / "animals" / "scratch").history
+    ]
+
+
+def test_comparison_is_drawn_as_soon_as_there_are_two_runs(own_runs, command):
+    assert not (own_runs / "canines" / "comparison.png").exists()
+    status, out, _ = command(
+        "train", "--task=canines", f"--runs={own_runs}", "--strategy=finetune", "--epochs=1",
+        "--batch_size=64", "--precision=float32",
+    )  # fmt: skip
+    assert status == 0 and str(own_runs / "canines" / "finetune") in out
+    assert (own_runs / "canines" / "comparison.png").is_file()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(runs, demo, tmp_path):
+    """A real process is killed between two epochs; --resume ends where no kill would have."""
+    options = ["--task=animals", f"--data={demo}", f"--runs={tmp_path}", *SMALL_OPTIONS]
+    options = [option for option in options if "epochs" not in option] + ["--epochs=6"]
+    call = [sys.executable, "-m", "modnet_keras.tools", "train", *options]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "epoch 2/6" in line:
+            break
+    while not (tmp_path / "animals" / "scratch" / "snapshot.npz").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = train("animals", data=demo, runs=tmp_path, resume=True)
+    assert [row["epoch"] for row in resumed.history] == [1, 2, 3, 4, 5, 6]
+    through = train("animals", data=demo, runs=tmp_path, name="through", **SMALL | {"epochs": 6})
+    for path, value in weights(through.folder).items():
+        np.testing.assert_array_equal(weights(resumed.folder)[path], value)
+    assert not (resumed.folder / "snapshot.npz").exists()
+
+
+def test_a_finished_run_is_shown_again_by_resume(own_runs, command):
+    before = listing(own_runs)
+    status, out, _ = command("train", "--task=canines", f"--runs={own_runs}", "--resume")
+    assert status == 0 and "specificity" in out and listing(own_runs) == before
+
+
+def test_scratch_long_costs_what_parent_and_child_cost_together(own_runs):
+    long = train("canines", strategy="scratch-long", runs=own_runs, epochs=2, batch_size=64,
+                 precision="float32")  # fmt: skip
+    tuned = train("canines", strategy="finetune", runs=own_runs, epochs=2, batch_size=64,
+                  precision="float32")  # fmt: skip
+    together = tuned.config["training_flops_with_parents"]
+    one_epoch = long.config["training_flops"] / long.config["epochs"]
+    assert abs(long.config["training_flops"] - together) <= one_epoch / 2
+    assert len(long.history) == long.config["epochs"] > 2
+
+
+def test_original_recipe_resolves_to_modnets_settings(demo, tmp_path):
+    run = train("animals", data=demo, runs=tmp_path, recipe="original", image_size=32, epochs=1,
+                batch_size=64, augment_val=True)  # fmt: skip
+    recipe = run.config["recipe_settings"]
+    assert recipe["epochs"] == 72 and recipe["image_size"] == 224 and recipe["batch_size"] == 256
+    assert recipe["schedule"] == "step" and run.config["augment_val"] is True
+    assert recipe["crop_area"] == [0.08, 1.0] and recipe["label_smoothing"] == 0
+
+
+def test_evaluate_gives_the_metrics_of_the_run(runs, demo, tmp_path, command):
+    run = load_run(runs / "canines" / "frozen")
+    status, out, _ = command("evaluate", f"--run={run.folder}", f"--to={tmp_path / 'm.json'}")
+    assert status == 0 and "sensitivity" in out
+    assert json.loads((tmp_path / "m.json").read_text()) == [run.metrics["val"]]
+    moved = shutil.copytree(demo, tmp_path / "moved")
+    assert evaluate(run, moved) == run.metrics["val"]
+    shutil.rmtree(moved / "n02504458", ignore_errors=True)
+    shutil.rmtree(moved / sorted(path.name for path in moved.iterdir())[-1])
+    elsewhere = evaluate(run, moved)
+    assert elsewhere["n"] > run.metrics["val"]["n"]
+
+
+def test_an_unreadable_picture_is_named_left_out_and_the_run_goes_on(demo, tmp_path, command):
+    data = shutil.copytree(demo, tmp_path / "data")
+    bad = sorted((data / "n02099601").rglob("*.JPEG"))[0]
+    bad.write_bytes(bad.read_bytes()[:500])
+    status, out, _ = command(
+        "train", "--task=animals", f"--data={data}", f"--runs={tmp_path / 'runs'}", *SMALL_OPTIONS
+    )
+    assert status == 0 and bad.name in out and "truncated" in out
+
+
+def test_a_picture_that_only_tensorflow_cannot_decode_is_named(
+    demo, tmp_path, monkeypatch, command
+):
+    data = shutil.copytree(demo, tmp_path / "data")
+    bad = sorted((data / "n02099601").rglob("*.JPEG"))[0]
+    bad.write_bytes(bad.read_bytes()[:500])
+    monkeypatch.setattr("modnet_keras.data.sources.check_image", lambda path: None)
+    options = ["train", "--task=animals", f"--data={data}", f"--runs={tmp_path / 'runs'}"]
+    refused(command, 1, bad.name, "cannot be decoded", options=[*options, *SMALL_OPTIONS])
+
+
+def refused(command, status, *words, options):
+    found, out, err = command(*options)
+    assert found == status, err
+    assert err.count("\n") == 1 and "Traceback" not in err
+    for word in words:
+        assert word in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "options"),
+    [
+        (2, ["canine", "canines"], ["--task=canine"]),
+        (2, ["--epoch", "--epochs"], ["--task=animals", "--epoch=2"]),
+        (2, ["frozn", "frozen"], ["--task=canines", "--strategy=frozn"]),
+        (2, ["root", "scratch"], ["--task=animals", "--strategy=frozen"]),
+        (2, ["no/such"], ["--task=animals", "--data=no/such"]),
+        (2, ["7"], ["--task=animals", "--batch_size=7"]),
+        (2, ["nan"], ["--task=animals", "--learning_rate=nan"]),
+        (2, ["1.5"], ["--task=animals", "--val_fraction=1.5"]),
+        (2, ["no/spec.yaml"], ["--task=no/spec.yaml"]),
+        (2, ["animals is a root"], ["--task=animals", "--parent=."]),
+    ],
+)
+def test_a_wrong_call_is_refused_before_anything_is_written(status, words, options, here, command):
+    refused(command, status, *words, options=["train", *options])
+    assert listing(here) == []
+
+
+def test_data_without_one_of_the_classes_leaves_nothing(demo, here, command):
+    """The parent could be trained; that its child cannot is found before it is."""
+    data = shutil.copytree(demo, here / "data")
+    for name in ("n02123045", "n02123394", "n02129165", "n02129604"):
+        shutil.rmtree(data / name, ignore_errors=True)
+    before = listing(here)
+    (here / "felines-only.yaml").write_text(
+        "name: felines-only\nparent: animals\npositive: [n02121620]\nnegative: [n02083346]\n"
+    )
+    shutil.rmtree(here / "data" / "n02128385", ignore_errors=True)
+    before = listing(here)
+    options = ["train", "--task=felines-only.yaml", "--data=data", *SMALL_OPTIONS]
+    refused(command, 1, "positive", "n02121620", options=options)
+    assert listing(here) == before
+
+
+def test_an_unknown_synset_is_refused(here, demo, command):
+    (here / "odd.yaml").write_text("name: odd\npositive: [unicornfish]\nnegative: [dog.n.01]\n")
+    refused(command, 2, "unicornfish", options=["train", "--task=odd.yaml", f"--data={demo}"])
+    assert listing(here) == ["odd.yaml"]
+
+
+def test_an_existing_run_is_refused_and_both_ways_out_are_named(own_runs, command):
+    before = listing(own_runs)
+    options = ["train", "--task=canines", f"--runs={own_runs}"]
+    refused(command, 2, "--resume", "--overwrite", "canines/frozen", options=options)
+    assert listing(own_runs) == before
+
+
+def test_overwrite_replaces_the_named_task_alone(own_runs, command):
+    parent = (own_runs / "animals" / "scratch" / "model.keras").read_bytes()
+    status, *_ = command(
+        "train", "--task=canines", f"--runs={own_runs}", "--overwrite", "--epochs=1",
+        "--batch_size=64", "--precision=float32",
+    )  # fmt: skip
+    assert status == 0 and len(load_run(own_runs / "canines" / "frozen").history) == 1
+    assert (own_runs / "animals" / "scratch" / "model.keras").read_bytes() == parent
+
+
+@pytest.mark.parametrize("option", ["--image_size=64", "--seed=1", "--val_fraction=0.3"])
+def test_a_child_cannot_differ_from_its_parents_run(own_runs, command, option):
+    before = listing(own_runs)
+    options = ["train", "--task=felines", f"--runs={own_runs}", option]
+    refused(command, 2, option, "animals", "parent", options=options)
+    assert listing(own_runs) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("model.keras", lambda contents: contents[: len(contents) // 2]),
+        ("model.keras", lambda contents: b""),
+        ("config.json", lambda contents: contents[:100]),
+        ("config.json", lambda contents: b"{}"),
+    ],
+)
+def test_a_damaged_parent_is_refused(own_runs, command, file, damage):
+    damaged = own_runs / "animals" / "scratch" / file
+    damaged.write_bytes(damage(damaged.read_bytes()))
+    before = listing(own_runs)
+    options = ["train", "--task=felines", f"--runs={own_runs}"]
+    refused(command, 1, "damaged", file, "animals/scratch", options=options)
+    assert listing(own_runs) == before
+
+
+def test_resume_with_other_settings_is_refused(own_runs, command):
+    (own_runs / "canines" / "frozen" / "metrics.json").unlink()
+    options = ["train", "--task=canines", f"--runs={own_runs}", "--resume", "--epochs=3"]
+    refused(command, 2, "--epochs=3", "started with 2", options=options)
+
+
+def test_an_unfinished_parent_is_refused_without_resume(own_runs, command):
+    (own_runs / "animals" / "scratch" / "metrics.json").unlink()
+    options = ["train", "--task=felines", f"--runs={own_runs}"]
+    refused(command, 2, "not finished", "--resume", options=options)
+
+
+def test_among_several_parents_one_must_be_named(own_runs, command):
+    shutil.copytree(own_runs / "animals" / "scratch", own_runs / "animals" / "other")
+    options = ["train", "--task=felines", f"--runs={own_runs}"]
+    refused(command, 2, "--parent", "animals/other", "animals/scratch", options=options)
+    status, *_ = command(
+        *options, f"--parent={own_runs / 'animals' / 'other'}", "--epochs=1", "--batch_size=64",
+        "--precision=float32",
+    )  # fmt: skip
+    assert status == 0
+    assert load_run(own_runs / "felines" / "frozen").config["parent_run"] == "animals/other"
+
+
+def test_a_loss_that_is_no_number_stops_the_training(demo, tmp_path):
+    with pytest.raises(WorkError, match="--learning_rate"):
+        train("animals", data=demo, runs=tmp_path, **SMALL, learning_rate=1e30)
+
+
+def test_python_refuses_as_the_command_does(runs):
+    with pytest.raises(CallError, match="frozn"):
+        train("canines", strategy="frozn", runs=runs)
+    with pytest.raises(CallError, match="is no run"):
+        load_run(runs)
+    with pytest.raises(CallError, match="batch_size"):
+        train(load_task("canines"), runs=runs, batch_size=3, name="other")
+
+
+def test_interrupt_leaves_a_run_that_can_go_on(demo, tmp_path):
+    options = ["--task=animals", f"--data={demo}", f"--runs={tmp_path}", "--image_size=32"]
+    call = [sys.executable, "-m", "modnet_keras.tools", "train", *options, "--epochs=200"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=environment)  # fmt: skip
+    for line in process.stdout:
+        if "epoch 1/200" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in err
+    tasks = subprocess.run(
+        [sys.executable, "-m", "modnet_keras.tools", "tasks", f"--runs={tmp_path}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "not finished" in tasks.stdout
