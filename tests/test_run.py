@@ -1,11 +1,12 @@
 """Runs on disk: what is found, what is refused, what a crash leaves."""
 
 import json
+import shutil
 
 import pytest
 
 from modnet_keras import load_run, load_task, train
-from modnet_keras.errors import WorkError
+from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.training.run import find_runs
 
@@ -50,7 +51,6 @@ def test_a_run_that_was_killed_before_its_config_starts_anew_by_resume(own_runs)
 
 
 def test_an_unfinished_run_whose_pictures_changed_is_refused(own_runs, demo, tmp_path):
-    import shutil
 
     moved = shutil.copytree(demo, tmp_path / "moved")
     folder = own_runs / "animals" / "scratch"
@@ -68,3 +68,12 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
         write_whole(tmp_path / "file", 5)
     assert (tmp_path / "file").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_resume_knows_the_runs_own_parent_and_strategy(own_runs):
+
+    shutil.copytree(own_runs / "animals" / "scratch", own_runs / "animals" / "other")
+    (own_runs / "canines" / "frozen").rename(own_runs / "canines" / "mine")
+    assert train("canines", runs=own_runs, name="mine", resume=True).config["strategy"] == "frozen"
+    with pytest.raises(CallError, match="started with frozen"):
+        train("canines", runs=own_runs, name="mine", strategy="finetune", resume=True)

@@ -1,6 +1,6 @@
-"""Draw docs/demo.png, the picture of the README: demo pictures under the tasks that they belong to.
+"""Draw docs/demo.jpg, the picture of the README: demo pictures under the tasks that they belong to.
 
-Usage: python tools/draw_readme_picture.py docs/demo.png
+Usage: python tools/draw_readme_picture.py docs/demo.jpg
 """
 
 import sys
@@ -26,7 +26,7 @@ def main(target):
             axes.set(xticks=[], yticks=[])
             if column == 0:
                 axes.set_ylabel(name.replace("not-", "not\n"), rotation=0, ha="right", va="center")
-    figure.savefig(target, dpi=100)
+    figure.savefig(target, dpi=100, pil_kwargs={"quality": 88})
 
 
 def pick(task, label):

@@ -81,25 +81,35 @@ pictures, demo or tiny-imagenet.
 
 
 def _tiny_imagenet_folder():
+    folder = cache_folder() / "tiny-imagenet"
+    whole = folder / "tiny-imagenet-200"
+    if not whole.is_dir():
+        _fetch_tiny_imagenet(folder).rename(whole)
+    # Its val/ has no folder a class; train/ alone is split, as every other folder is.
+    return whole / "train"
+
+
+def _fetch_tiny_imagenet(folder):
     import keras
 
     try:
-        folder = keras.utils.get_file(
+        # Keras would fall back on a shared folder in /tmp if this one were not there.
+        folder.mkdir(parents=True, exist_ok=True)
+        extracted = keras.utils.get_file(
             "tiny-imagenet-200.zip",
             TINY_IMAGENET_ADDRESS,
             file_hash=TINY_IMAGENET_MD5,
             hash_algorithm="md5",
             extract=True,
-            cache_dir=cache_folder(),
-            cache_subdir="tiny-imagenet",
+            cache_dir=folder,
+            cache_subdir="fetched",
         )
     except Exception as error:  # what urllib, zipfile and Keras raise has no common class
         raise WorkError(
             f"tiny-imagenet could not be fetched from {TINY_IMAGENET_ADDRESS} ({error}); "
             "fetch and unpack it yourself and give its folder as --data."
         ) from error
-    # Its val/ has no folder a class; train/ alone is split, as every other folder is.
-    return Path(folder) / "tiny-imagenet-200" / "train"
+    return Path(extracted) / "tiny-imagenet-200"
 
 
 def index_source(source, progress: Callable[[int], None] | None = None):

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from rich.console import Console
+
 from modnet_keras.tools import options as option
+from modnet_keras.tools.output import show_table
 
 
 def train(
@@ -39,45 +42,38 @@ def train(
     modnet train --task=canines --strategy=finetune --resume
     tensorboard --logdir=runs
     """
-    from modnet_keras.api import train as train_task
-    from modnet_keras.tools.output import show_table
-
     trained = []
+    status = Console().status("Preparing: pictures, parents, the network")
 
     def announce(plan):
-        config = plan.config
+        status.stop()
         trained.append(plan.run)
-        if plan.manifest is None:
-            return
-        print(
-            f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
-            f"{len(plan.manifest.labels('train'))} pictures and {len(plan.manifest.labels('val'))} "
-            f"for validation, {config['epochs']} epochs, {config['precision']}"
-        )
-        for path, reason in sorted(plan.manifest.unreadable.items()):
-            print(f"Left out: {path!r}: {reason}")
+        _announce(plan)
 
-    train_task(
-        task,
-        strategy=strategy,
-        data=data,
-        runs=runs,
-        name=name,
-        parent=parent,
-        seed=seed,
-        val_fraction=val_fraction,
-        image_size=image_size,
-        batch_size=batch_size,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        recipe=recipe,
-        augment=augment,
-        augment_val=augment_val,
-        precision=precision,
-        resume=resume,
-        overwrite=overwrite,
-        on_plan=announce,
-    )
+    with status:
+        from modnet_keras.api import train as train_task
+
+        train_task(
+            task,
+            strategy=strategy,
+            data=data,
+            runs=runs,
+            name=name,
+            parent=parent,
+            seed=seed,
+            val_fraction=val_fraction,
+            image_size=image_size,
+            batch_size=batch_size,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            recipe=recipe,
+            augment=augment,
+            augment_val=augment_val,
+            precision=precision,
+            resume=resume,
+            overwrite=overwrite,
+            on_plan=announce,
+        )
     rows = [
         {"run": f"{run.config['task']}/{run.name}", "split": split} | run.metrics[split]
         for run in trained
@@ -86,3 +82,18 @@ def train(
     show_table("Metrics of whole splits, pictures unaugmented", rows)
     for run in trained:
         print(run.folder)
+
+
+def _announce(plan) -> None:
+    if plan.manifest is None:
+        print(f"{plan.run.folder} was trained to its end already.")
+        return
+    config = plan.config
+    pictures = {split: len(plan.manifest.labels(split)) for split in ("train", "val")}
+    print(
+        f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
+        f"{pictures['train']} pictures and {pictures['val']} for validation, "
+        f"{config['epochs']} epochs, {config['precision']}"
+    )
+    for path, reason in sorted(plan.manifest.unreadable.items()):
+        print(f"Left out: {path!r}: {reason}")

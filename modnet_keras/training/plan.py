@@ -77,7 +77,7 @@ class Plan:
 
 def plan_training(
     task, options, *, strategy=None, runs="runs", name=None, parent=None, resume=False,
-    overwrite=False, progress=None,
+    overwrite=False,
 ):  # fmt: skip
     """Work out the runs that training a task takes, ancestors first.
 
@@ -86,39 +86,24 @@ def plan_training(
     CallError, WorkError
         For everything about the call, the data and the parent's run that can be known beforehand.
     """
-    strategy = _resolve_strategy(task, strategy)
     _check(options)
-    run = Run(Path(runs) / task.name / _checked_name(name or strategy))
-    is_there = (run.folder / CONFIG).is_file()
-    if run.folder.exists() and not (overwrite or resume or _is_empty(run.folder)):
-        raise CallError(
-            f"run folder '{run.folder}' exists; go on with it by --resume, replace it by "
-            "--overwrite, or give another --name."
-        )
-    plans, parent_run, parent_config = [], None, None
-    if task.parent:
-        parent_run = _find_parent(task, strategy, runs, parent)
-        if parent_run is None or not parent_run.is_finished:
-            plans = _plan_ancestor(task, parent_run, options, strategy, runs, resume, progress)
-            parent_run, parent_config = plans[-1].run, plans[-1].config
-        else:
-            parent_config = parent_run.config
-    elif parent:
-        raise CallError(f"--parent: task {task.name} is a root and has no parent.")
-    if resume and is_there:
-        config = _stored_settings(run, options, parent_config)
-        if run.is_finished:
+    run = Run(Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy)))
+    resumed = run if resume and (run.folder / CONFIG).is_file() else None
+    _refuse_existing(run, resume, overwrite)
+    strategy = _resolve_strategy(task, strategy, resumed)
+    plans, parent_run, parent_config = _plan_parents(
+        task, options, strategy, runs, _stored_parent(resumed) or parent, resume
+    )
+    if resumed:
+        config = _stored_settings(resumed, options, parent_config)
+        if resumed.is_finished:
             return [Plan(run, task, run.config, None, parent_run)]
     else:
         config = _resolve(task, options, strategy, parent_config)
     manifest = build_manifest(
-        task,
-        config["data"],
-        seed=config["seed"],
-        val_fraction=config["val_fraction"],
-        progress=progress,
+        task, config["data"], seed=config["seed"], val_fraction=config["val_fraction"]
     )
-    if resume and is_there and manifest.fingerprint != run.config["fingerprint"]:
+    if resumed and manifest.fingerprint != resumed.config["fingerprint"]:
         raise WorkError(
             f"the pictures in '{config['data']}' have changed since run '{run.folder}' was "
             "started; train it anew with --overwrite."
@@ -128,18 +113,60 @@ def plan_training(
     return [*plans, Plan(run, task, config, manifest, parent_run)]
 
 
-def _resolve_strategy(task, strategy):
+def _refuse_existing(run, resume, overwrite):
+    is_empty = run.folder.is_dir() and not any(run.folder.iterdir())
+    if run.folder.exists() and not (overwrite or resume or is_empty):
+        raise CallError(
+            f"run folder '{run.folder}' exists; go on with it by --resume, replace it by "
+            "--overwrite, or give another --name."
+        )
+
+
+def _resolve_strategy(task, strategy, resumed=None):
+    if strategy is not None:
+        get_strategy(strategy)
+    if resumed and resumed.config["strategy"] != (strategy or resumed.config["strategy"]):
+        raise CallError(
+            f"--strategy={strategy}: run '{resumed.folder}' was started with "
+            f"{resumed.config['strategy']}; resume it so, or give another --name."
+        )
+    if task.parent is None and strategy not in (None, "scratch"):
+        raise CallError(
+            f"--strategy={strategy}: task {task.name} is a root, nothing can be taken over; its "
+            "only strategy is scratch."
+        )
+    if resumed:
+        return resumed.config["strategy"]
+    return strategy or ("frozen" if task.parent else "scratch")
+
+
+def _stored_parent(resumed):
+    """The run that an interrupted run grows out of; None for a root or where nothing is resumed."""
+    if resumed is None or resumed.config.get("parent_run") is None:
+        return None
+    return resumed.folder.parents[1] / resumed.config["parent_run"]
+
+
+def _plan_parents(task, options, strategy, runs, parent, resume):
+    """Plans for the ancestors that have no run, the parent's run and its config."""
     if task.parent is None:
-        if strategy not in (None, "scratch"):
-            get_strategy(strategy)
-            raise CallError(
-                f"--strategy={strategy}: task {task.name} is a root, nothing can be taken over; "
-                "its only strategy is scratch."
-            )
-        return "scratch"
-    strategy = strategy or "frozen"
-    get_strategy(strategy)
-    return strategy
+        if parent:
+            raise CallError(f"--parent: task {task.name} is a root and has no parent.")
+        return [], None, None
+    run = _find_parent(task, strategy, runs, parent)
+    if run is not None and run.is_finished:
+        return [], run, run.config
+    if run is not None and not resume:
+        raise CallError(f"the parent's run '{run.folder}' is not finished; go on with --resume.")
+    plans = plan_training(
+        task.parent,
+        options,
+        strategy=strategy if task.parent.parent and run is None else None,
+        runs=run.folder.parents[1] if run else runs,
+        name=run.name if run else None,
+        resume=resume,
+    )
+    return plans, plans[-1].run, plans[-1].config
 
 
 def _check(options):
@@ -171,10 +198,6 @@ def _checked_name(name):
     return name
 
 
-def _is_empty(folder):
-    return folder.is_dir() and not any(folder.iterdir())
-
-
 def _find_parent(task, strategy, runs, parent):
     """The parent's run that a child grows out of; None where there is none yet."""
     if parent is not None:
@@ -198,22 +221,6 @@ def _find_parent(task, strategy, runs, parent):
             )
         return alike[0]
     return found[0] if found else None
-
-
-def _plan_ancestor(task, unfinished, options, strategy, runs, resume, progress):
-    if unfinished is not None and not resume:
-        raise CallError(
-            f"the parent's run '{unfinished.folder}' is not finished; go on with --resume."
-        )
-    return plan_training(
-        task.parent,
-        options,
-        strategy=strategy if task.parent.parent else None,
-        runs=unfinished.folder.parents[1] if unfinished else runs,
-        name=unfinished.name if unfinished else None,
-        resume=resume,
-        progress=progress,
-    )
 
 
 def _resolve(task, options, strategy, parent_config):

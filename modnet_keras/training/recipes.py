@@ -39,7 +39,7 @@ class Recipe:
 RECIPES = {
     "modern": Recipe(
         epochs=20,
-        batch_size=128,
+        batch_size=64,
         image_size=64,
         learning_rate=0.1,
         schedule="warmup-cosine",
