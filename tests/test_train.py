@@ -248,6 +248,13 @@ def test_data_without_one_of_the_classes_leaves_nothing(demo, here, command):
     assert listing(here) == before
 
 
+def test_runs_are_never_written_in_the_data_folder(demo, command):
+    before = listing(demo)
+    options = ["train", "--task=animals", f"--data={demo}", f"--runs={demo / 'runs'}"]
+    refused(command, 2, "--runs", "data folder", options=options)
+    assert listing(demo) == before
+
+
 def test_an_unknown_synset_is_refused(here, demo, command):
     (here / "odd.yaml").write_text("name: odd\npositive: [unicornfish]\nnegative: [dog.n.01]\n")
     refused(command, 2, "unicornfish", options=["train", "--task=odd.yaml", f"--data={demo}"])

@@ -80,6 +80,16 @@ pictures, demo or tiny-imagenet.
     return Source(data, folder.resolve())
 
 
+def refuse_inside(root, target, option):
+    """Refuse a target that lies in the data folder, where nothing is ever written."""
+    target = Path(target).resolve()
+    if target == root or root in target.parents:
+        raise CallError(
+            f"--{option}: '{target}' lies in the data folder '{root}', where nothing is written; "
+            "name a place outside it."
+        )
+
+
 def _tiny_imagenet_folder():
     folder = cache_folder() / "tiny-imagenet"
     whole = folder / "tiny-imagenet-200"

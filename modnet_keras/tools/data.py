@@ -8,7 +8,7 @@ from typing import Annotated
 from rich.console import Console
 
 from modnet_keras.data.manifest import SPLITS, Manifest, build_manifest
-from modnet_keras.data.sources import find_source
+from modnet_keras.data.sources import find_source, refuse_inside
 from modnet_keras.errors import CallError
 from modnet_keras.tasks import is_synset, load_task, synset_name
 from modnet_keras.tools.options import Data, Seed, Task, ValFraction
@@ -39,7 +39,9 @@ def data(
     """
     question = load_task(task)
     if to is not None:
-        _refuse_target(to, find_source(data).root)
+        refuse_inside(find_source(data).root, to, "to")
+        if to.exists():
+            raise CallError(f"--to={to} exists; name a new folder.")
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with console.status("Looking at the pictures") as status:
         manifest = build_manifest(
@@ -79,14 +81,6 @@ def _show(task, manifest: Manifest, console: Console) -> None:
 
 def _named(entry: str) -> str:
     return f"{entry} ({synset_name(entry)})" if is_synset(entry) else f"'{entry}'"
-
-
-def _refuse_target(to: Path, root: Path) -> None:
-    target = to.resolve()
-    if target == root or root in target.parents:
-        raise CallError(f"--to={to} lies in the data folder '{root}', where nothing is written.")
-    if to.exists():
-        raise CallError(f"--to={to} exists; name a new folder.")
 
 
 def _write_out(manifest: Manifest, to: Path) -> None:

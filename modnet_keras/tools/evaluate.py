@@ -14,11 +14,15 @@ def evaluate(run: RunFolder, data: Data = None, to: TableFile = None) -> None:
     modnet evaluate --run=runs/canines/frozen
     modnet evaluate --run=runs/canines/frozen --data=other/pictures --to=metrics.json
     """
+    from modnet_keras.data.sources import find_source, refuse_inside
     from modnet_keras.tools.output import show_table, write_rows
     from modnet_keras.training import evaluate as evaluate_run
     from modnet_keras.training import load_run
 
-    metrics = evaluate_run(load_run(run), data)
+    found = load_run(run)
+    if to:
+        refuse_inside(find_source(data or found.config["data"]).root, to, "to")
+    metrics = evaluate_run(found, data)
     show_table(f"{run} on {data or 'its validation pictures'}", [metrics])
     if to:
         write_rows(to, [metrics])

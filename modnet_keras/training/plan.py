@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from modnet_keras.data.manifest import Manifest, build_manifest, resolve_val_fraction
-from modnet_keras.data.sources import find_source
+from modnet_keras.data.sources import find_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.tasks import Task
 from modnet_keras.training.recipes import get_recipe
@@ -100,6 +100,7 @@ def plan_training(
             return [Plan(run, task, run.config, None, parent_run)]
     else:
         config = _resolve(task, options, strategy, parent_config)
+    refuse_inside(find_source(config["data"]).root, run.folder, "runs")
     manifest = build_manifest(
         task, config["data"], seed=config["seed"], val_fraction=config["val_fraction"]
     )

@@ -1,0 +1,743 @@
+"""What the demo data shows besides animals: flora, fungi, geological formations, constructions."""
+
+import numpy as np
+
+from modnet_keras.data.demo_backgrounds import (
+    COATS,
+    EARTH,
+    GRASS,
+    STONES,
+    paint_ground,
+    paint_hills,
+    paint_rocks,
+    paint_rough,
+    paint_sky,
+)
+from modnet_keras.data.demo_canvas import (
+    CANVAS,
+    Picture,
+    Solids,
+    cast_shadow,
+    colour,
+    column_of,
+    ink,
+    lit,
+    noise,
+    normals,
+    polygon,
+    row_of,
+    see,
+)
+
+STONE = ("8a847c", "a09484", "77685a", "b0a490", "6a6a70")
+WOODEN = ("8a4a3a", "a08060", "8f8a84", "c8c0b0", "6a5238", "b89a6a")
+
+
+def _paint_solids(
+    rng, picture: Picture, solids: Solids, *, ground=None, rough=0.06, grain=20
+) -> None:
+    """Render solids in pixels with a slightly uneven skin."""
+    surface = see(solids)
+    if surface is None:
+        return
+    if ground is not None:
+        cast_shadow(picture, surface, ground, rng.uniform(0.3, 0.6))
+    table = np.array([part.colour for part in solids.parts], np.float32)
+    skin = (
+        table.take(surface.part, axis=0)
+        * (1 + rough * noise(rng, grain, 2)[surface.window])[..., None]
+    )
+    picture.paint(surface.mask, skin * lit(normals(surface), picture.light), surface.window)
+
+
+def _spot(rng, picture: Picture, size: float) -> tuple[float, float]:
+    """Where a thing of this size stands: x and the height of its foot above the lower edge."""
+    reach = max(CANVAS * 0.96 - size, 1)
+    x = CANVAS / 2 + rng.uniform(-0.5, 0.5) * max(CANVAS - size, 20)
+    highest = min(reach, CANVAS - picture.horizon - 8)
+    return x, CANVAS * 0.03 + rng.uniform(0, 1) * max(highest, 1)
+
+
+def draw_mushrooms(rng, picture: Picture, kind: str) -> None:
+    """One mushroom or a group: an agaric, or the rounder ones one eats."""
+    size = rng.uniform(0.5, 0.95) * CANVAS
+    x, foot = _spot(rng, picture, size)
+    caps = {
+        "agaric": ("b03a2a", "8a5a38", "d0b070", "a8a098", "c87a3a", "e0d8c8", "5a4438"),
+        "bolete": ("8a5a34", "6a4028", "b07a44", "a0522d", "4a3020", "c8a870"),
+        "mushroom": ("d8ccb8", "a8845c", "7a5a40", "c0a884", "8a847c", "5f4a3a"),
+    }[kind]
+    tone, stem, gills = (
+        colour(rng, *caps),
+        colour(rng, "dcd0b8", "c4b090", "a89078"),
+        colour(rng, "c0a88c", "8a6a50"),
+    )
+    solids = Solids()
+    count = 1 if rng.random() < 0.5 else int(rng.integers(2, 5))
+    for i in range(count):
+        height = size * (1 if i == 0 else rng.uniform(0.4, 0.75))
+        place = (
+            x + (0 if i == 0 else rng.uniform(-0.45, 0.45) * size),
+            foot + rng.uniform(-4, 4),
+            -20.0 * i,
+        )
+        _one_mushroom(rng, solids, kind, place, height, tone, stem, gills)
+    _paint_solids(rng, picture, solids, ground=CANVAS - foot)
+
+
+def _one_mushroom(rng, solids: Solids, kind: str, place, height: float, tone, stem, gills) -> None:
+    x, y, z = place
+    lean = rng.normal(0, 0.10) * height
+    agaric = kind == "agaric"
+    wide = height * (rng.uniform(0.34, 0.5) if agaric else rng.uniform(0.3, 0.42))
+    thick = wide * (rng.uniform(0.16, 0.25) if agaric else rng.uniform(0.3, 0.48))
+    thick *= 1.3 if kind == "bolete" else 1
+    dome = wide * (rng.uniform(0.25, 0.75) if agaric else rng.uniform(0.6, 0.95))
+    neck = np.array([x + lean, y + height - dome * 1.0, z])
+    solids.chain(
+        [(x, y + thick, z), (x + lean * 0.4, y + 0.45 * height, z), neck],
+        [thick * 1.25, thick, thick * 0.85],
+        stem,
+    )
+    seen_below = rng.random() < 0.5
+    roll = rng.normal(0, 0.15)
+    turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    solids.ball(neck, (wide, dome, wide), tone, turn=turn, smooth=0.0)
+    below = neck + [
+        0,
+        -dome * (0.55 if seen_below else 0.75),
+        wide * (0.25 if seen_below else -0.1),
+    ]
+    solids.ball(
+        below,
+        (wide * 0.93, dome * (0.55 if seen_below else 0.3), wide * 0.85),
+        gills,
+        turn=turn,
+        smooth=0,
+    )
+    solids.cone(
+        (x, y + thick, z + wide * 0.6),
+        neck + [0, -dome * 0.7, wide * 0.7],
+        thick * 0.9,
+        thick * 0.8,
+        stem,
+        smooth=0,
+    )
+    if agaric:
+        ring = neck + [0, -0.22 * height, wide * 0.65]
+        solids.ball(ring, (thick * 1.5, thick * 0.45, thick), stem * 0.9, smooth=0.1)
+        if rng.random() < 0.6:
+            for _ in range(rng.integers(8, 22)):
+                angle, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random()) * 0.85
+                dx, dz = out * np.cos(angle), abs(out * np.sin(angle))
+                at = neck + turn @ [dx * wide, np.sqrt(1 - out * out) * dome, dz * wide]
+                solids.ball(at, wide * rng.uniform(0.05, 0.1), colour(rng, "e8e0d0"), smooth=0.1)
+
+
+def draw_stinkhorn(rng, picture: Picture) -> None:
+    """A stinkhorn: a porous column out of an egg, with a dark, slimy bell on top."""
+    height = rng.uniform(0.55, 0.95) * CANVAS
+    x, foot = _spot(rng, picture, height)
+    stem = colour(rng, "e0d4bc", "d89a80", "c86a4a", "c8bca8", "b89a70")
+    slime, egg = (
+        colour(rng, "4a4a30", "3a3028", "6a5a3a", "7a6a50"),
+        colour(rng, "d8c8b0", "b09a84", "9a7a80"),
+    )
+    solids = Solids()
+    for i in range(1 if rng.random() < 0.6 else 2):
+        tall = height * (1 if i == 0 else rng.uniform(0.5, 0.8))
+        base = np.array([x + i * rng.choice([-1, 1]) * 0.3 * height, foot, -10.0 * i])
+        thick = tall * rng.uniform(0.07, 0.11)
+        tip = base + [rng.normal(0, 0.12) * tall, tall * 0.92, 0]
+        bend = (base + tip) / 2 + [rng.normal(0, 0.07) * tall, 0, 0]
+        solids.chain([base + [0, thick, 0], bend, tip], [thick * 1.1, thick, thick * 0.8], stem)
+        solids.ball(
+            base + [0, thick * 1.1, 3], (thick * 2.1, thick * 1.7, thick * 1.8), egg, smooth=0.1
+        )
+        run = (tip - bend) / np.linalg.norm(tip - bend)
+        solids.cone(tip - run * tall * 0.24, tip, thick * 1.75, thick * 0.75, slime, smooth=0.05)
+        if rng.random() < 0.35:
+            net = stem * 0.9
+            for side in np.linspace(-1, 1, 7):
+                low = tip - run * tall * 0.5 + [side * thick * 3.2, 0, thick * 1.5]
+                solids.cone(
+                    tip - run * tall * 0.22 + [side * thick, 0, thick], low, 1.3, 1.3, net, smooth=0
+                )
+    _paint_solids(rng, picture, solids, ground=CANVAS - foot, rough=0.13, grain=34)
+
+
+def draw_rocks(rng, picture: Picture) -> None:
+    """Boulders near by."""
+    paint_rocks(rng, picture, rng.integers(1, 4), (0.22 * CANVAS, 0.45 * CANVAS), STONES + COATS)
+
+
+def draw_acorns(rng, picture: Picture) -> None:
+    """Acorns with their cups among oak leaves."""
+    size = rng.uniform(0.3, 0.62) * CANVAS
+    x, y = CANVAS * rng.uniform(0.3, 0.7), CANVAS * rng.uniform(0.3, 0.7)
+    leaf = colour(rng, "5a7038", "8a6a38", "7a4a2a", "a08a48", "4a5a34")
+
+    def leaves(draw):
+        for _ in range(rng.integers(2, 6)):
+            angle, length = rng.uniform(0, 2 * np.pi), size * rng.uniform(0.8, 1.5)
+            start = np.array([x, y]) + rng.normal(0, 0.15, 2) * size
+            _oak_leaf(draw, start, angle, length, leaf * rng.uniform(0.75, 1.2))
+        twig = [(x, y), (x + rng.normal(0, size), -10)]
+        draw.line(twig, fill=ink(leaf, 0.5), width=int(size * 0.06) + 1)
+
+    picture.draw(leaves)
+    nut, cup = (
+        colour(rng, "8a9a48", "a87a40", "7a4a24", "c0a060", "5f3a22"),
+        colour(rng, "8a7458", "6a5a48", "a09078"),
+    )
+    solids = Solids()
+    for i in range(rng.integers(1, 4)):
+        angle = rng.uniform(0, 2 * np.pi) if rng.random() < 0.4 else rng.normal(-np.pi / 2, 0.4)
+        down = np.array([np.cos(angle), np.sin(angle), rng.uniform(-0.2, 0.5)])
+        down /= np.linalg.norm(down)
+        centre = np.array([x, CANVAS - y, 12.0 * i]) + [
+            rng.normal(0, 0.3) * size * (i > 0),
+            rng.normal(0, 0.3) * size * (i > 0),
+            0,
+        ]
+        _acorn(
+            rng,
+            solids,
+            centre,
+            down,
+            size * rng.uniform(0.26, 0.34),
+            nut * rng.uniform(0.85, 1.1),
+            cup,
+        )
+    _paint_solids(rng, picture, solids, rough=0.04)
+
+
+def _acorn(rng, solids: Solids, centre, down, r: float, nut, cup) -> None:
+    side = np.cross(down, [0.3, 0.2, 0.9])
+    side /= np.linalg.norm(side)
+    axes = np.stack([down, side, np.cross(down, side)], axis=1)
+    solids.ball(centre, (r * 1.35, r * 0.95, r * 0.95), nut, turn=axes, smooth=0.05)
+    solids.cone(
+        centre + down * r * 1.2, centre + down * r * 1.6, r * 0.22, r * 0.06, nut * 0.7, smooth=0.3
+    )
+    solids.ball(centre - down * r * 0.75, (r * 0.8, r * 1.12, r * 1.12), cup, turn=axes, smooth=0)
+    for ring in np.linspace(-0.35, 1.2, 6):
+        for step in np.linspace(0, 2 * np.pi, 13) + ring * 3:
+            out = np.cos(step) * axes[:, 1] + np.sin(step) * axes[:, 2]
+            if out[2] < -0.1:
+                continue
+            wide = r * 1.12 * np.sqrt(max(0.0, 1 - ((ring - 0.35) / 0.95) ** 2))
+            at = centre - down * r * (0.4 + ring * 0.75) + out * wide
+            solids.ball(at, r * 0.15, cup * rng.uniform(0.75, 1.15), smooth=0.05)
+    solids.cone(centre - down * r * 1.5, centre - down * r * 2.1, r * 0.13, r * 0.1, cup * 0.7)
+
+
+def _oak_leaf(draw, start, angle: float, length: float, tone) -> None:
+    """A lobed leaf with its midrib."""
+    forward = np.array([np.cos(angle), np.sin(angle)])
+    aside = np.array([-forward[1], forward[0]])
+    t = np.linspace(0, 1, 25)
+    width = length * 0.27 * np.sin(np.pi * t**0.8) * (0.72 + 0.33 * np.sin(t * 26))
+    spine = start + t[:, None] * forward * length
+    outline = np.concatenate(
+        [spine + width[:, None] * aside, (spine - width[:, None] * aside)[::-1]]
+    )
+    draw.polygon([tuple(p) for p in outline], fill=ink(tone))
+    half = np.concatenate([spine, (spine - width[:, None] * aside)[::-1]])
+    draw.polygon([tuple(p) for p in half], fill=ink(tone, 0.85))
+    draw.line([tuple(spine[0]), tuple(spine[-1])], fill=ink(tone, 1.3), width=1)
+
+
+def draw_daisies(rng, picture: Picture) -> None:
+    """Daisies on their stems, seen from the side to from above."""
+    petal = colour(rng, "ece8e0", "e0c04a", "c8708a", "8a7ab8", "d89a50", "e8d8d8")
+    disc, stalk = (
+        colour(rng, "d8a830", "8a5a30", "5a4030", "c89a50"),
+        colour(rng, "6a7a3a", "4a5f34", "8a8450"),
+    )
+    for _ in range(rng.integers(1, 5)):
+        r = rng.uniform(0.14, 0.44) * CANVAS
+        x, y = rng.uniform(0.15, 0.85, 2) * CANVAS * [1, 0.85]
+        tilt, spin, count = rng.uniform(0.35, 1.0), rng.uniform(0, 1), int(rng.integers(11, 22))
+        lean, foot = rng.normal(0, 0.15), rng.normal(0, 20)
+
+        def flower(draw, r=r, x=x, y=y, tilt=tilt, spin=spin, count=count, lean=lean, foot=foot):
+            draw.line(
+                [(x, y), (x + foot, CANVAS + 5)], fill=ink(stalk), width=max(2, int(r * 0.12))
+            )
+            for ring, reach in ((0.5, 1.0), (0.0, 0.95)):
+                for i in range(count):
+                    angle = 2 * np.pi * (i + spin + ring) / count
+                    t = np.linspace(0, 2 * np.pi, 14)
+                    u = r * reach * (0.6 + 0.42 * np.cos(t))
+                    v = r * 0.13 * 14 / count * np.sin(t)
+                    px = u * np.cos(angle) - v * np.sin(angle)
+                    py = (u * np.sin(angle) + v * np.cos(angle)) * tilt + px * lean
+                    shade = 0.82 + 0.2 * np.sin(angle + x) * 0.6 + 0.1 * (ring == 0)
+                    outline = [(float(a), float(b)) for a, b in zip(x + px, y + py, strict=True)]
+                    draw.polygon(outline, fill=ink(petal, shade), outline=ink(petal, shade * 0.75))
+
+        picture.draw(flower)
+        centre = Solids()
+        centre.ball(
+            (x, CANVAS - 1 - y, 0), (r * 0.27, r * 0.27 * (0.3 + 0.7 * tilt), r * 0.2), disc
+        )
+        _paint_solids(rng, picture, centre, rough=0.16, grain=48)
+
+
+def draw_slipper(rng, picture: Picture) -> None:
+    """Lady's slipper: an orchid with a pouch, twisted petals and broad leaves."""
+    r = rng.uniform(0.13, 0.27) * CANVAS
+    x, y = CANVAS * rng.uniform(0.3, 0.7), CANVAS * rng.uniform(0.42, 0.72)
+    pouch = colour(rng, "dcb83a", "e0cc7a", "d8a0a8", "e4dcc8", "c8902a")
+    sepal, stalk = (
+        colour(rng, "7a5a34", "8a6a4a", "9a8a3a", "6a3f34"),
+        colour(rng, "6a7a3a", "55703a", "8a8450"),
+    )
+    solids = Solids()
+    for side in (-1, 1):
+        for k in range(rng.integers(1, 3)):
+            tip = np.array(
+                [x + side * r * rng.uniform(1.5, 3.0), y - r * rng.uniform(0.2, 2.2) - 5 * k, -30]
+            )
+            foot = np.array([x, 0, -30])
+            middle = (tip + foot) / 2 + [side * r * 0.5, r * 0.8, 0]
+            solids.chain(
+                [foot, middle, tip],
+                [r * 0.1, r * 0.42, r * 0.05],
+                stalk * rng.uniform(0.8, 1.1),
+                smooth=0.1,
+            )
+    heart = np.array([x, y + r * 0.75, 0])
+    bend = heart + [rng.normal(0, 0.3) * r, r * 0.3, -r]
+    solids.chain(
+        [(x + rng.normal(0, 8), -10, -r), (x, y - r, -r * 1.2), bend],
+        [r * 0.13, r * 0.12, r * 0.1],
+        stalk,
+    )
+    top = heart + [rng.normal(0, 0.3) * r, r * 1.7, -5]
+    solids.chain(
+        [heart + [0, 0, -8], (heart + top) / 2, top],
+        [r * 0.2, r * 0.42, r * 0.05],
+        sepal,
+        smooth=0.1,
+    )
+    for side in (-1, 1):
+        points, turns = [heart], rng.uniform(1.5, 3)
+        for t in np.linspace(0.15, 1, 8):
+            wave = np.sin(t * turns * 2 * np.pi)
+            points.append(
+                heart
+                + [
+                    side * r * (0.35 + 1.5 * t),
+                    r * (0.35 - 1.2 * t * t + 0.13 * wave),
+                    r * 0.1 * wave,
+                ]
+            )
+        solids.chain(
+            points, np.append(np.linspace(0.17, 0.15, 8) * r, r * 0.05), sepal * 1.05, smooth=0.1
+        )
+    solids.ball((x, y, r * 0.3), (r * 0.82, r, r * 0.85), pouch, smooth=0.05)
+    solids.ball(
+        (x + rng.normal(0, 0.1) * r, y - 0.25 * r, r * 0.35),
+        (r * 0.7, r * 0.8, r * 0.9),
+        pouch,
+        smooth=0.3,
+    )
+    solids.ball((x, y + r * 0.62, r * 0.85), (r * 0.42, r * 0.24, r * 0.35), pouch * 0.4, smooth=0)
+    solids.ball((x, y + r * 0.82, r * 1.0), (r * 0.2, r * 0.28, r * 0.2), pouch * 0.9, smooth=0)
+    _paint_solids(rng, picture, solids)
+
+
+def _mountain(rng, picture: Picture, apex, base: float, slope: float, tone, snow: float) -> None:
+    """One peak with a lit and a shadowed side, and snow down to a share of its height."""
+    x, y = apex
+    rough = noise(rng, 5, 4)[int(rng.integers(CANVAS))]
+    distance = np.abs(column_of[0] - x)
+    line = y + slope * distance + rough * np.minimum(distance * 0.10, 7)
+    mask = (row_of > line[None, :]) & (row_of < base)
+    wiggle = noise(rng, 5, 4)
+    right = np.clip(
+        (column_of - x - wiggle * 9 - (row_of - y) * rng.uniform(-0.25, 0.25)) / 5, -1, 1
+    )
+    folds = np.sin((column_of + wiggle * 14) * rng.uniform(0.15, 0.3) + right * (row_of - y) * 0.05)
+    bright = 0.85 + 0.22 * right * np.sign(picture.light.direction[0]) + 0.12 * folds
+    bright = bright * (1 + 0.09 * noise(rng, 16, 3))
+    height = (row_of - y) / max(base - y, 1)
+    cover = np.clip((snow - height - 0.12 * noise(rng, 10, 3) - 0.12 * folds) * 9, 0, 1)[..., None]
+    rock = tone + cover * (np.array([0.92, 0.94, 0.98]) - tone)
+    picture.paint(mask, np.clip(rock * bright[..., None], 0, 1))
+
+
+def draw_alp(rng, picture: Picture) -> None:
+    """High mountains above a valley."""
+    picture.horizon = int(rng.uniform(0.55, 0.95) * CANVAS)
+    paint_sky(rng, picture)
+    tone, snow = colour(rng, *STONE), rng.uniform(-0.1, 0.9)
+    for _ in range(rng.integers(2, 5)):
+        apex = rng.uniform(-0.1, 1.1) * CANVAS, picture.horizon * rng.uniform(0.1, 0.65)
+        haze = tone + 0.3 * (np.array([0.7, 0.75, 0.82]) - tone) * rng.random()
+        _mountain(rng, picture, apex, picture.horizon + 1, rng.uniform(0.6, 1.5), haze, snow)
+    if rng.random() < 0.6:
+        paint_hills(rng, picture, *GRASS, "3f4f34")
+    paint_ground(rng, picture)
+
+
+def draw_volcano(rng, picture: Picture) -> None:
+    """A single cone with a crater, by chance smoking or glowing."""
+    picture.horizon = int(rng.uniform(0.6, 0.95) * CANVAS)
+    paint_sky(rng, picture)
+    x, top = CANVAS * rng.uniform(0.25, 0.75), picture.horizon * rng.uniform(0.25, 0.6)
+    mouth, tone = rng.uniform(7, 20), colour(rng, *EARTH, "5a4a44", "77726d", "6a5f50")
+    if rng.random() < 0.65:
+        rise = np.clip(top + 6 - row_of, 0, None)
+        drift = x + rng.normal(0, 0.5) * rise + noise(rng, 4, 3) * (3 + 0.12 * rise)
+        plume = np.exp(-(((column_of - drift) / (mouth * 0.8 + 0.33 * rise)) ** 2) * 2) * (
+            row_of < top + 6
+        )
+        smoke = colour(rng, "d8d4d0", "8a8480", "a89484", "5f5a58")
+        picture.paint(
+            np.clip(plume * 1.4, 0, 0.95),
+            np.clip(smoke * (1 + 0.2 * noise(rng, 9, 4))[..., None], 0, 1),
+        )
+    distance = np.maximum(np.abs(column_of[0] - x) - mouth, 0)
+    flank = top + (picture.horizon - top) * (1 - np.exp(-distance / rng.uniform(35, 75))) * 1.12
+    flank = (
+        flank
+        + noise(rng, 8, 3)[0] * 1.5
+        + (distance <= 0) * 3 * np.cos((column_of[0] - x) / mouth * 1.5)
+    )
+    mask = (row_of > flank[None, :]) & (row_of < picture.horizon + 1)
+    fan = (column_of - x) / (row_of - top + 25)
+    gullies = np.sin(fan * 26 + noise(rng, 6, 3) * 0.8) * 0.14
+    side = np.clip(fan * 1.5, -1, 1) * np.sign(picture.light.direction[0]) * 0.22
+    cover = np.clip(
+        (rng.uniform(-0.2, 0.4) - (row_of - top) / (picture.horizon - top) + gullies) * 8, 0, 1
+    )
+    rock = tone + cover[..., None] * (np.array([0.92, 0.93, 0.96]) - tone)
+    picture.paint(
+        mask, np.clip(rock * (0.85 + gullies + side + 0.06 * noise(rng, 20, 3))[..., None], 0, 1)
+    )
+    if rng.random() < 0.3:
+        stream = (
+            np.abs(column_of - x - noise(rng, 6, 2) * 3 - fan * 8 + 4) < 1.5 + (row_of - top) * 0.03
+        )
+        picture.paint(stream & mask, colour(rng, "e0702a", "d04a20"))
+    paint_ground(rng, picture)
+
+
+def draw_cliff(rng, picture: Picture) -> None:
+    """A rock face that falls steeply from a grown edge."""
+    picture.horizon = int(rng.uniform(0.4, 0.85) * CANVAS)
+    paint_sky(rng, picture)
+    paint_ground(rng, picture)
+    tone = colour(rng, *STONE, "c8a880", "d8d0c0", "9a5f44")
+    edge, foot = CANVAS * rng.uniform(0.35, 1.1), CANVAS * rng.uniform(0.75, 1.0)
+    top = CANVAS * rng.uniform(0.08, 0.4)
+    xs = np.linspace(-5, edge, 9)
+    crest = [(x, top + rng.normal(0, 4) + 0.12 * (x - edge)) for x in xs]
+    face = [
+        (edge + rng.normal(0, 6) + 10 * t, top + (foot - top) * t) for t in np.linspace(0.1, 1, 7)
+    ]
+    points = [*crest, *face, (-5, foot + rng.uniform(0, 15))]
+    strata = rng.random() < 0.5
+    mask = paint_rough(rng, picture, points, tone, 9, 0.3 if strata else 2.5)
+    wave = (row_of + noise(rng, 4, 3) * 5) if strata else (column_of + noise(rng, 4, 3) * 9)
+    lines = 1 + 0.10 * np.sin(wave * rng.uniform(0.2, 0.5)) + 0.05 * np.sin(wave * 0.9)
+    picture.pixels *= np.where(mask[..., None] > 0, lines[..., None], 1)
+    turf = colour(rng, *GRASS)
+    shift = [(x, y + rng.uniform(4, 12)) for x, y in crest[::-1]]
+    picture.paint(polygon([*crest, *shift]), turf * (1 + 0.12 * noise(rng, 30, 2))[..., None])
+    if rng.random() < 0.5:
+        picture.pixels = np.ascontiguousarray(picture.pixels[:, ::-1])
+
+
+def _country(rng, picture: Picture, low: float, high: float, ground: str | None = None) -> None:
+    picture.horizon = int(rng.uniform(low, high) * CANVAS)
+    paint_sky(rng, picture)
+    if rng.random() < 0.6:
+        paint_hills(rng, picture)
+    paint_ground(rng, picture, ground)
+
+
+def draw_barn(rng, picture: Picture) -> None:
+    """A barn with its gable, doors and boards."""
+    _country(rng, picture, 0.4, 0.75)
+    wall, roof, trim = (
+        colour(rng, *WOODEN),
+        colour(rng, "6a6460", "8a5a48", "4a4440", "a8a49c"),
+        colour(rng, "e0dcd0", "5a4a3a"),
+    )
+    width, height = rng.uniform(0.24, 0.42) * CANVAS, rng.uniform(0.2, 0.34) * CANVAS
+    side = rng.uniform(0.15, 0.5) * CANVAS
+    x, foot = CANVAS * rng.uniform(0.05, 0.3), picture.horizon + rng.uniform(6, 0.2 * CANVAS)
+    top, lift = foot - height, side * rng.uniform(0.0, 0.12)
+    peak = top - width * rng.uniform(0.35, 0.6)
+    left_lit = picture.light.direction[0] < 0
+    gambrel = rng.random() < 0.5
+    knee = 0.38 * (top - peak) if gambrel else 0.5 * (top - peak)
+    inset = width * (0.14 if gambrel else 0.25)
+    gable = [
+        (x, foot),
+        (x, top),
+        (x + inset, peak + knee),
+        (x + width / 2, peak),
+        (x + width - inset, peak + knee),
+        (x + width, top),
+        (x + width, foot),
+    ]
+
+    def shift(point):
+        return point[0] + side, point[1] - lift
+
+    def build(draw):
+        far, near = gable[5], gable[6]
+        draw.polygon(
+            [near, far, shift(far), shift(near)], fill=ink(wall, 0.65 if left_lit else 1.05)
+        )
+        draw.polygon(gable, fill=ink(wall, 1.05 if left_lit else 0.75))
+        for i, board in enumerate(np.arange(x + 4, x + width + side, 5)):
+            shade = (0.95 if i % 2 else 0.82) * (1.05 if (board < x + width) == left_lit else 0.7)
+            if board < x + width:
+                draw.line([board, top, board, foot], fill=ink(wall, shade))
+            else:
+                rise = lift * (board - x - width) / side
+                draw.line([board, top - rise, board, foot - rise], fill=ink(wall, shade))
+        eave = (gable[5][0] + 3, gable[5][1] + 4)
+        for a, b, shade in ((gable[3], gable[4], 1.05), (gable[4], eave, 0.85)):
+            draw.polygon([a, b, shift(b), shift(a)], fill=ink(roof, shade))
+        for a, b in zip(gable[1:5], gable[2:6], strict=True):
+            draw.line([a, b], fill=ink(roof, 0.7), width=4)
+        _barn_doors(rng, draw, x, width, foot, height, wall, trim)
+
+    picture.draw(build)
+    if rng.random() < 0.35:
+        silo = Solids()
+        sx, r, tall = (
+            x + width + side + rng.uniform(8, 25),
+            rng.uniform(9, 16),
+            height * rng.uniform(1.3, 2.1),
+        )
+        tone = colour(rng, *STONE, "c8c8c8")
+        silo.cone((sx, CANVAS - foot + lift, 0), (sx, CANVAS - foot + tall, 0), r, r, tone)
+        silo.ball((sx, CANVAS - foot + tall, 1), (r * 1.02, r, r), roof, smooth=0)
+        _paint_solids(rng, picture, silo)
+    if rng.random() < 0.5:
+        picture.pixels = np.ascontiguousarray(picture.pixels[:, ::-1])
+
+
+def _barn_doors(rng, draw, x, width, foot, height, wall, trim) -> None:
+    left, right, top = x + width * 0.3, x + width * 0.7, foot - height * 0.72
+    draw.rectangle(
+        [left, top, right, foot],
+        fill=ink(wall, rng.uniform(0.35, 0.85)),
+        outline=ink(trim),
+        width=2,
+    )
+    draw.line([left, top, (left + right) / 2, foot, right, top], fill=ink(trim), width=2)
+    draw.line([(left + right) / 2, top, (left + right) / 2, foot], fill=ink(trim), width=2)
+    loft = foot - height * 1.12
+    draw.rectangle(
+        [x + width * 0.42, loft - 9, x + width * 0.58, loft + 4],
+        fill=ink(wall, 0.35),
+        outline=ink(trim),
+    )
+
+
+def _lattice(draw, start, end, width: float, tone, step: float) -> None:
+    """A truss between two points: two chords with a zigzag between."""
+    start, end = np.asarray(start, float), np.asarray(end, float)
+    length = np.linalg.norm(end - start)
+    aside = np.array([-(end - start)[1], (end - start)[0]]) / length * width / 2
+    count = max(3, int(length / step))
+    line = [
+        start + (end - start) * i / count + aside * (1 if i % 2 else -1) for i in range(count + 1)
+    ]
+    draw.line([tuple(p) for p in line], fill=ink(tone, 0.85), width=1)
+    for sign in (-1, 1):
+        chord = [tuple(start + sign * aside), tuple(end + sign * aside)]
+        draw.line(chord, fill=ink(tone, 1.0 + 0.1 * sign), width=2 + (width > 9))
+
+
+def draw_crane(rng, picture: Picture) -> None:
+    """A tower crane over a building site."""
+    _country(rng, picture, 0.75, 0.98)
+    tone = colour(rng, "d8a830", "b04a34", "c8c8c4", "5a7a9a", "5a5048", "8a6a48")
+    x, top = CANVAS * rng.uniform(0.25, 0.75), CANVAS * rng.uniform(0.12, 0.35)
+    way = rng.choice([-1, 1])
+    jib, rise, thick = rng.uniform(0.4, 0.75) * CANVAS, rng.normal(0, 0.08), rng.uniform(6, 15)
+    block = colour(rng, *STONE, "b8a890", "a06a54")
+
+    def site(draw):
+        bx, bw, bh = rng.uniform(0, 0.7) * CANVAS, rng.uniform(35, 90), rng.uniform(25, 100)
+        for storey in np.arange(picture.horizon - bh, picture.horizon, 14):
+            draw.rectangle([bx, storey, bx + bw, storey + 4], fill=ink(block))
+            draw.rectangle([bx + 3, storey + 4, bx + bw - 3, storey + 14], fill=ink(block, 0.45))
+            for column in np.arange(bx, bx + bw, 15):
+                draw.rectangle([column, storey, column + 3, storey + 14], fill=ink(block, 0.85))
+        _lattice(draw, (x, picture.horizon + 12), (x, top), thick, tone, thick)
+        tip, tail = (
+            (x + way * jib, top - rise * jib),
+            (x - way * jib * 0.36, top + rise * jib * 0.3),
+        )
+        _lattice(draw, (x, top), tip, thick * 0.7, tone, thick * 0.8)
+        _lattice(draw, (x, top), tail, thick * 0.7, tone, thick * 0.8)
+        apex = (x, top - thick * 2.2)
+        draw.line([(x - thick / 2, top), apex, (x + thick / 2, top)], fill=ink(tone), width=3)
+        for end in ((x + way * jib * 0.7, top - rise * jib * 0.7), tail):
+            draw.line([apex, end], fill=ink(tone, 0.6), width=1)
+        draw.rectangle([tail[0] - 7, tail[1] - 2, tail[0] + 7, tail[1] + 13], fill=ink(block, 0.6))
+        cab = x + way * thick * 0.9
+        draw.rectangle(
+            [cab - thick * 0.5, top + 2, cab + thick * 0.5, top + thick + 3],
+            fill=ink(tone, 0.8),
+            outline=ink(tone, 0.4),
+        )
+        hook, drop = x + way * jib * rng.uniform(0.4, 0.95), rng.uniform(15, 80)
+        draw.line([hook, top, hook, top + drop], fill=(40, 40, 40), width=1)
+        if rng.random() < 0.6:
+            draw.rectangle([hook - 9, top + drop, hook + 9, top + drop + 7], fill=ink(block, 0.8))
+
+    picture.draw(site)
+
+
+def draw_dam(rng, picture: Picture) -> None:
+    """A dam between two slopes, water behind it and by chance over it."""
+    picture.horizon = int(rng.uniform(0.2, 0.45) * CANVAS)
+    paint_sky(rng, picture)
+    paint_hills(rng, picture)
+    paint_ground(rng, picture, "water")
+    wall, rock = colour(rng, *STONE, "c0b8a8", "d0c8b8"), colour(rng, *EARTH, *GRASS)
+    top, foot = picture.horizon + rng.uniform(5, 25), CANVAS * rng.uniform(0.72, 0.95)
+    sag, left, right = (
+        rng.uniform(-8, 22),
+        rng.uniform(-0.1, 0.15) * CANVAS,
+        rng.uniform(0.85, 1.1) * CANVAS,
+    )
+    t = np.linspace(0, 1, 15)
+    crest = np.stack([left + (right - left) * t, top + sag * 4 * t * (1 - t)], axis=1)
+    narrow = rng.uniform(0.1, 0.3)
+    base = np.stack(
+        [left + (right - left) * (narrow + (1 - 2 * narrow) * t), foot + sag * 2.4 * t * (1 - t)],
+        axis=1,
+    )
+    mask = polygon([*crest, *base[::-1]])
+    along = (column_of - left) / (right - left) - 0.5
+    curve = 1 + 0.35 * along * np.sign(picture.light.direction[0]) * 2 * 0.6
+    courses = (
+        1
+        - 0.07 * (np.sin(row_of * rng.uniform(0.4, 0.9)) > 0.7)
+        - 0.06 * (np.sin(along * rng.uniform(40, 90)) > 0.75)
+    )
+    stains = 1 + 0.06 * noise(rng, 24, 3, 4.0)
+    picture.paint(mask, np.clip(wall * (curve * courses * stains)[..., None], 0, 1))
+    if rng.random() < 0.6:
+        for centre in rng.uniform(-0.22, 0.22, rng.integers(1, 4)):
+            fall = np.clip(
+                1 - np.abs(along - centre + 0.004 * noise(rng, 12, 2)) / rng.uniform(0.03, 0.08),
+                0,
+                1,
+            )
+            white = (
+                np.clip(fall * 2, 0, 0.9) * mask * np.clip(1 + 0.3 * noise(rng, 30, 2, 5.0), 0, 1)
+            )
+            picture.paint(white, np.array([0.9, 0.93, 0.95]))
+    picture.draw(lambda draw: draw.line([tuple(p) for p in crest], fill=ink(wall, 1.25), width=4))
+    below = base + [0, 0]
+    river = polygon([*below, (CANVAS * 0.8, CANVAS), (CANVAS * 0.2, CANVAS)])
+    flow = colour(rng, "7f9aa8", "5a7f86", "a8b8bc", "77726d")
+    picture.paint(river, np.clip(flow * (1 + 0.12 * noise(rng, 20, 3, 0.4))[..., None], 0, 1))
+    for outer, a, b in ((-20, crest[0], base[0]), (CANVAS + 20, crest[-1], base[-1])):
+        knee = a + (b - a) * 0.5 + [rng.normal(0, 5), 0]
+        end = (CANVAS * (0.2 if outer < 0 else 0.8), CANVAS + 2)
+        slope = [
+            (outer, a[1] - rng.uniform(0, 35)),
+            (a[0], a[1] - 3),
+            tuple(knee),
+            tuple(b),
+            end,
+            (outer, CANVAS + 2),
+        ]
+        paint_rough(rng, picture, slope, rock, 8)
+
+
+def draw_bridge(rng, picture: Picture) -> None:
+    """A suspension bridge: two towers, swung cables, hangers and a deck."""
+    _country(rng, picture, 0.45, 0.8, "water" if rng.random() < 0.7 else None)
+    tone = colour(rng, "b0503a", "8a8f94", "5f6a74", "a89a84", "5a4a40", "c8c4bc")
+    deck = picture.horizon - rng.uniform(-0.05, 0.2) * CANVAS
+    climb = rng.normal(0, 0.12)
+    first, second = rng.uniform(-0.05, 0.32) * CANVAS, rng.uniform(0.62, 1.0) * CANVAS
+    tall, shrink = rng.uniform(0.25, 0.5) * CANVAS, rng.uniform(0.5, 1.0)
+    tops = []
+
+    def road(x):
+        return deck - climb * (x - CANVAS / 2)
+
+    def tower(draw, x, height, width):
+        low = picture.horizon + width * 1.3
+        for leg in (-width / 2, width / 2):
+            draw.line(
+                [x + leg, road(x) - height, x + leg, low],
+                fill=ink(tone, 1.05 if leg < 0 else 0.75),
+                width=max(3, int(width * 0.34)),
+            )
+        for share in (0.97, 0.6, 0.25):
+            y = road(x) - height * share
+            draw.rectangle([x - width / 2, y - 1, x + width / 2, y + 3], fill=ink(tone, 0.9))
+        tops.append((x, road(x) - height, height))
+
+    def span(draw, a, b, height_a, height_b, low):
+        t = np.linspace(0, 1, 26)
+        xs = a + (b - a) * t
+        rise = height_a * (1 - t) + height_b * t
+        drop = 4 * t * (1 - t) * (rise - low)
+        ys = np.array([road(x) for x in xs]) - rise + drop
+        draw.line(
+            [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)], fill=ink(tone), width=3
+        )
+        for x, y in zip(xs[1:-1], ys[1:-1], strict=True):
+            draw.line([x, y, x, road(x)], fill=ink(tone, 0.8), width=1)
+
+    def build(draw):
+        width = rng.uniform(9, 20)
+        tower(draw, first, tall, width)
+        tower(draw, second, tall * shrink, width * shrink)
+        span(draw, first, second, tall, tall * shrink, tall * 0.08)
+        span(draw, first, first - 0.75 * (second - first), tall, 2, tall * 0.3)
+        span(draw, second, second + 0.75 * (second - first), tall * shrink, 2, tall * shrink * 0.3)
+        thick = rng.uniform(4, 9)
+        edge = [(-5, road(-5)), (CANVAS + 5, road(CANVAS + 5))]
+        draw.polygon(
+            [*edge, (CANVAS + 5, edge[1][1] + thick * shrink), (-5, edge[0][1] + thick)],
+            fill=ink(tone, 0.7),
+        )
+        draw.line(edge, fill=ink(tone, 1.2), width=2)
+
+    picture.draw(build)
+    if rng.random() < 0.5:
+        picture.pixels = np.ascontiguousarray(picture.pixels[:, ::-1])
+
+
+THINGS = {
+    "acorn": draw_acorns,
+    "daisy": draw_daisies,
+    "yellow lady's slipper": draw_slipper,
+    "agaric": lambda rng, picture: draw_mushrooms(rng, picture, "agaric"),
+    "bolete": lambda rng, picture: draw_mushrooms(rng, picture, "bolete"),
+    "rock": draw_rocks,
+    "mushroom": lambda rng, picture: draw_mushrooms(rng, picture, "mushroom"),
+    "stinkhorn": draw_stinkhorn,
+}
+"""Small things, drawn into a place that is there already."""
+
+SCENES = {
+    "alp": draw_alp,
+    "volcano": draw_volcano,
+    "cliff": draw_cliff,
+    "barn": draw_barn,
+    "crane": draw_crane,
+    "dam": draw_dam,
+    "suspension bridge": draw_bridge,
+}
+"""Whole places, sky and ground included; they also lie behind animals."""
