@@ -1,7 +1,9 @@
 """Where files go and how they are written: whole or not at all."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -10,21 +12,30 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modnet_keras"
 
 
-def write_whole(path: Path, contents: bytes | str) -> None:
-    """Write a file so that a reader, or a crash, finds the old contents or the new, never a part.
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path; what is written there becomes `path`, synced and renamed, at the end.
 
-    The contents go to a temporary name in the same folder, are synced to disk and renamed.
+    A reader, or a crash, finds the old contents or the new, never a part. If the block raises,
+    nothing is left of it. The temporary path has the ending of `path`.
     """
     path = Path(path)
-    data = contents.encode() if isinstance(contents, str) else contents
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".unfinished-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, contents: bytes | str) -> None:
+    """Write contents to a file by `whole_file`."""
+    data = contents.encode() if isinstance(contents, str) else contents
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)

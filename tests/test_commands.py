@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
@@ -29,8 +30,6 @@ def test_a_broken_spec_hides_no_other_task(here, command):
 
 
 def test_data_shows_counts_and_names_what_is_left_out(demo, tmp_path, command):
-    import shutil
-
     data = shutil.copytree(demo, tmp_path / "data")
     (data / "n02099601" / "images" / "broken.jpg").write_bytes(b"not a picture")
     status, out, _ = command("data", "--task=canines", f"--data={data}")
@@ -53,8 +52,22 @@ def test_data_to_writes_the_balanced_pictures_out(demo, tmp_path, command):
             == sum(row["split"] == split and row["label"] == "1" for row in rows)
         )
     first = rows[0]
-    written = target / first["split"] / first["label"] / first["path"].replace("/", "__")
+    written = target / first["split"] / first["label"] / ("000000-" + first["path"].split("/")[-1])
     assert written.samefile(demo / first["path"])
+
+
+def test_data_to_keeps_pictures_of_like_names_apart(demo, tmp_path, command):
+    """Written through a link, one picture would overwrite another of the user's."""
+    for name in ("a/b", "a__b", "cups"):
+        shutil.copytree(demo / "n02099601" / "images", tmp_path / "data" / name)
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.JPEG")}
+    (tmp_path / "t.yaml").write_text("name: t\npositive: [a, a__b]\nnegative: [cups]\n")
+    status, *_ = command(
+        "data", f"--task={tmp_path / 't.yaml'}", f"--data={tmp_path / 'data'}",
+        f"--to={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert status == 0 and len(list((tmp_path / "out").rglob("*.JPEG"))) == 40
+    assert before == {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.JPEG")}
 
 
 @pytest.mark.parametrize("target", ["new", "n02099601/new", "."])

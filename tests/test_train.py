@@ -182,6 +182,18 @@ def test_evaluate_gives_the_metrics_of_the_run(runs, demo, tmp_path, command):
     assert elsewhere["n"] > run.metrics["val"]["n"]
 
 
+def test_evaluate_takes_a_source_of_one_side_as_it_is(demo, tmp_path):
+    for name in ("a", "b", "others"):
+        source = "n02099601" if name != "others" else "n02793495"
+        shutil.copytree(demo / source, tmp_path / "data" / name)
+    (tmp_path / "task.yaml").write_text("name: t\npositive: [a, b]\nnegative: [others]\n")
+    run = train(tmp_path / "task.yaml", data=tmp_path / "data", runs=tmp_path / "runs",
+                epochs=1, image_size=32, precision="float32")  # fmt: skip
+    shutil.copytree(demo / "n02099601", tmp_path / "elsewhere" / "a")
+    metrics = evaluate(run, tmp_path / "elsewhere")
+    assert metrics["n"] == 20 and metrics["specificity"] is None and metrics["auc"] is None
+
+
 def test_an_unreadable_picture_is_named_left_out_and_the_run_goes_on(demo, tmp_path, command):
     data = shutil.copytree(demo, tmp_path / "data")
     bad = sorted((data / "n02099601").rglob("*.JPEG"))[0]
@@ -261,6 +273,37 @@ def test_an_unknown_synset_is_refused(here, demo, command):
     assert listing(here) == ["odd.yaml"]
 
 
+def test_overwrite_removes_nothing_but_a_run(demo, tmp_path, command):
+    folder = tmp_path / "runs" / "animals" / "scratch"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("mine")
+    options = ["train", "--task=animals", f"--runs={tmp_path / 'runs'}", "--overwrite"]
+    refused(command, 2, "no run", options=[*options, f"--data={demo}"])
+    shutil.copytree(demo, folder / "pictures")
+    (folder / "config.json").write_text("{}")
+    refused(command, 2, "data folder", options=[*options, f"--data={folder / 'pictures'}"])
+    assert (folder / "thesis.txt").exists() and len(listing(folder / "pictures")) > 100
+
+
+def test_resume_holds_the_run_to_its_spec_and_parent(own_runs, here, command):
+    (own_runs / "canines" / "frozen" / "metrics.json").unlink()
+    shutil.copytree(own_runs / "animals" / "scratch", own_runs / "animals" / "other")
+    options = ["train", "--task=canines", f"--runs={own_runs}", "--resume"]
+    other = f"--parent={own_runs / 'animals' / 'other'}"
+    refused(command, 2, "grows out of animals/scratch", options=[*options, other])
+    (here / "task_specs").mkdir()
+    (here / "task_specs" / "canines.yaml").write_text(
+        "name: canines\nparent: animals\npositive: [n01861778]\nnegative: [n02083346]\n"
+    )
+    refused(command, 2, "spec of task canines has changed", options=options)
+
+
+def test_a_finished_run_is_shown_without_its_parent(own_runs, command):
+    shutil.rmtree(own_runs / "animals")
+    status, out, _ = command("train", "--task=canines", f"--runs={own_runs}", "--resume")
+    assert status == 0 and "specificity" in out
+
+
 def test_an_existing_run_is_refused_and_both_ways_out_are_named(own_runs, command):
     before = listing(own_runs)
     options = ["train", "--task=canines", f"--runs={own_runs}"]
@@ -293,6 +336,11 @@ def test_a_child_cannot_differ_from_its_parents_run(own_runs, command, option):
         ("model.keras", lambda contents: b""),
         ("config.json", lambda contents: contents[:100]),
         ("config.json", lambda contents: b"{}"),
+        (
+            "config.json",
+            lambda contents: contents.replace(b'"image_size": 32', b'"image_size": "x"'),
+        ),
+        ("config.json", lambda contents: contents.replace(b'"val_fraction"', b'"other"')),
     ],
 )
 def test_a_damaged_parent_is_refused(own_runs, command, file, damage):

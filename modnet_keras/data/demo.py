@@ -26,7 +26,8 @@ from modnet_keras.data.demo_backgrounds import (
     paint_place,
 )
 from modnet_keras.data.demo_canvas import CANVAS, Picture, finish
-from modnet_keras.data.demo_scenes import SCENES, THINGS
+from modnet_keras.data.demo_scenes import SCENES
+from modnet_keras.data.demo_things import THINGS
 from modnet_keras.errors import WorkError
 from modnet_keras.files import cache_folder
 
@@ -75,7 +76,15 @@ DEMO_CLASSES: dict[str, str] = {
 }
 """English name of each class by its WordNet id, which is its folder's name."""
 
-_SOURCES = ("demo", "demo_animals", "demo_backgrounds", "demo_canvas", "demo_heads", "demo_scenes")
+_SOURCES = (
+    "demo",
+    "demo_animals",
+    "demo_backgrounds",
+    "demo_canvas",
+    "demo_heads",
+    "demo_scenes",
+    "demo_things",
+)
 
 
 def demo_folder(progress: Callable[[int, int], None] | None = None) -> Path:

@@ -10,6 +10,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from modnet_keras.data import AUGMENTATIONS
 from modnet_keras.data.crops import random_resized_window
 from modnet_keras.data.decode import decode_centre, decode_window, image_shape
 
@@ -17,7 +18,6 @@ from modnet_keras.data.decode import decode_centre, decode_window, image_shape
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
-AUGMENTATIONS = ("crop_flip", "flip", "none")
 PREFETCHED_BATCHES = 4
 
 

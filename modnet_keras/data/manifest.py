@@ -109,7 +109,9 @@ def read_manifest(file, root, fingerprint):
     )
 
 
-def build_manifest(task, data="demo", *, seed=0, val_fraction=None, balance=True, progress=None):
+def build_manifest(
+    task, data="demo", *, seed=0, val_fraction=None, balance=True, known_folders=(), progress=None
+):
     """List, check, label, split and balance the images of a task.
 
     Whether an image is for training or validation depends on (seed, class, file name) alone: it
@@ -127,7 +129,10 @@ def build_manifest(task, data="demo", *, seed=0, val_fraction=None, balance=True
         `val/` if it has both at its top, else 0.2.
     balance : bool
         Whether to draw as many images of the larger side as there are of the smaller one, within
-        each split, evenly over the larger side's classes as far as they last.
+        each split, evenly over the larger side's classes as far as they last. Without it a side may
+        be empty.
+    known_folders : collection of str
+        Names that mean folders, besides those of the folders that are there.
     progress : callable, optional
         Called now and then with the number of files looked at.
 
@@ -140,7 +145,7 @@ def build_manifest(task, data="demo", *, seed=0, val_fraction=None, balance=True
     CallError
         If the data folder is not there or an entry of the spec is no synset and no folder.
     WorkError
-        If a split has no readable image of one of the two sides.
+        If a split has no readable image of one of the two sides; unbalanced, if there is none.
 
     Examples
     --------
@@ -153,7 +158,7 @@ def build_manifest(task, data="demo", *, seed=0, val_fraction=None, balance=True
     index = index_source(source, progress)
     if not index.paths:
         raise WorkError(f"data folder '{data}' holds no pictures (.jpg, .png, .bmp, .gif, .webp).")
-    labelled, unmatched = _label(index, task)
+    labelled, unmatched = _label(index, task, known_folders)
     own_split = has_own_split(source.root) and val_fraction is None
     if own_split:
         splits = {path: path.split("/", 1)[0] for path in index.paths}
@@ -166,9 +171,11 @@ def build_manifest(task, data="demo", *, seed=0, val_fraction=None, balance=True
         if path not in index.unreadable
     ]
     available = Counter((label, cls, split) for _, cls, label, split in rows)
-    _refuse_empty_sides(task, data, available, own_split)
     if balance:
+        _refuse_empty_sides(task, data, available, own_split)
         rows = _balance(rows, seed)
+    elif not rows:
+        raise WorkError(f"data '{data}' holds no readable picture of task {task.name}.")
     return _assemble(
         source.root,
         rows,
@@ -208,10 +215,11 @@ def _assemble(root, rows, *, fingerprint, available=None, unreadable=None, unmat
     )
 
 
-def _label(index, task):
+def _label(index, task, known_folders):
     """(path, class, label) of every image of the task, and the entries that matched none."""
     folders = {path: tuple(path.split("/")[:-1]) for path in index.paths}
-    labeller = Labeller(task, {name for parts in set(folders.values()) for name in parts})
+    names = {name for parts in set(folders.values()) for name in parts}
+    labeller = Labeller(task, names.union(known_folders))
     rows = []
     for path, parts in folders.items():
         label = labeller.label(parts)

@@ -1,5 +1,6 @@
 """Where pictures come from: the demo, Tiny ImageNet or a folder; and the index of what is there."""
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -69,7 +70,7 @@ pictures, demo or tiny-imagenet.
         return Source(data, demo_folder())
     if data == "tiny-imagenet":
         return Source(data, _tiny_imagenet_folder())
-    folder = Path(data)
+    folder = Path(data).expanduser()
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "is not there"
         nearest = difflib.get_close_matches(data, BUILT_IN, n=1)
@@ -81,12 +82,12 @@ pictures, demo or tiny-imagenet.
 
 
 def refuse_inside(root, target, option):
-    """Refuse a target that lies in the data folder, where nothing is ever written."""
+    """Refuse a target in the data folder, or around it: nothing is written or removed there."""
     target = Path(target).resolve()
-    if target == root or root in target.parents:
+    if target == root or root in target.parents or target in root.parents:
         raise CallError(
-            f"--{option}: '{target}' lies in the data folder '{root}', where nothing is written; "
-            "name a place outside it."
+            f"--{option}: '{target}' and the data folder '{root}' lie in each other; name a place "
+            "apart, for nothing is written or removed in a data folder."
         )
 
 
@@ -168,12 +169,20 @@ def _picture_files(root):
         except OSError as error:
             raise WorkError(f"folder '{folder}' cannot be listed: {error.strerror}.") from error
         for entry in entries:
-            if entry.is_dir():
+            if _is_folder(entry):
                 identity = _identity(entry.path)
                 if identity not in above:
                     waiting.append((f"{prefix}{entry.name}/", entry.path, above | {identity}))
             elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 (speed)
                 yield f"{prefix}{entry.name}", entry.path
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself.
+        return False
 
 
 def _identity(folder):
@@ -204,7 +213,7 @@ class _Remembered:
     def _read(self):
         try:
             contents = json.loads(self.file.read_bytes())
-            return contents["files"] if contents["version"] == self.VERSION else {}
+            return dict(contents["files"]) if contents["version"] == self.VERSION else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
 
@@ -230,5 +239,7 @@ class _Remembered:
                 "version": self.VERSION,
                 "files": {path: self.files[path] for path in paths},
             }
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.file, json.dumps(contents))
+            # Without a cache that can be written, the next call looks at the files again.
+            with contextlib.suppress(OSError):
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(self.file, json.dumps(contents))

@@ -1,5 +1,6 @@
 """Figures of trainings: loss, accuracy, sensitivity and specificity (ModNet's Figures 1 to 3)."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -31,10 +32,14 @@ def draw_history(run_folder):
 def draw_comparison(task_folder):
     """Draw `comparison.png` of all finished runs of a task, as soon as there are two."""
     task_folder = Path(task_folder)
-    finished = sorted(file.parent for file in task_folder.glob("*/metrics.json"))
-    if len(finished) < 2:
+    histories = []
+    for file in sorted(task_folder.glob("*/metrics.json")):
+        # A damaged run is named by the commands that are asked for it; the others are drawn.
+        with contextlib.suppress(WorkError):
+            histories.append(_read_history(file.parent))
+    if len(histories) < 2:
         return
-    rows = pd.concat([_read_history(folder) for folder in finished], ignore_index=True)
+    rows = pd.concat(histories, ignore_index=True)
     figure = _draw_panels(rows, task_folder.name, hue="run", style="split")
     _save(figure, task_folder / "comparison.png")
 
@@ -58,7 +63,9 @@ def _read_history(run_folder):
             for measure in PANELS
         ]
     except (OSError, ValueError, KeyError) as error:
-        raise WorkError(f"'{file}' is not the history of a run ({error}).") from error
+        raise WorkError(
+            f"'{file}' is not the history of a run; train it anew with --overwrite."
+        ) from error
     return pd.concat(parts, ignore_index=True)
 
 

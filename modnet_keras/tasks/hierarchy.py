@@ -143,7 +143,7 @@ def _spec_files(folders: Iterable[Path]) -> dict[str, Path]:
     """Spec files by the tasks' names; an earlier folder's hide a later one's."""
     files: dict[str, Path] = {}
     for folder in folders:
-        for file in folder.glob("*.yaml"):
+        for file in (*folder.glob("*.yaml"), *folder.glob("*.yml")):
             files.setdefault(file.stem, file)
     return files
 

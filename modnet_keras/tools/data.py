@@ -59,7 +59,7 @@ def data(
 
 def _show(task, manifest: Manifest, console: Console) -> None:
     taken = manifest.counts()
-    rows = []
+    rows, totals = [], []
     for label, cls in sorted({key[:2] for key in manifest.available}, key=lambda k: (-k[0], k[1])):
         row = {"label": label, "class": cls, "name": synset_name(cls) if is_synset(cls) else ""}
         for split in SPLITS:
@@ -67,10 +67,10 @@ def _show(task, manifest: Manifest, console: Console) -> None:
             row[f"of {split}"] = manifest.available[label, cls, split]
         rows.append(row)
     for label, side in ((1, task.name), (0, f"not-{task.name}")):
-        of_side = [row for row in rows if row["label"] == label and row["name"] != "in all"]
+        of_side = [row for row in rows if row["label"] == label]
         total = {key: sum(row[key] for row in of_side) for key in list(rows[0])[3:]}
-        rows.append({"label": label, "class": side, "name": "in all"} | total)
-    show_table(f"{task.name} in {manifest.root}: taken of available pictures", rows)
+        totals.append({"label": label, "class": side, "name": "in all"} | total)
+    show_table(f"{task.name} in {manifest.root}: taken of available pictures", rows + totals)
     for entry in manifest.unmatched:
         console.print(f"No folder stands for {_named(entry)}.")
     for file, reason in sorted(manifest.unreadable.items()):
@@ -91,9 +91,10 @@ def _write_out(manifest: Manifest, to: Path) -> None:
             (unfinished / split / str(label)).mkdir(parents=True)
     try:
         rows = zip(manifest.path, manifest.label, manifest.split, strict=True)
-        for name, label, split in rows:
-            flat = unfinished / split / str(label) / name.replace("/", "__")
-            _link_or_copy(manifest.root / name, flat)
+        for number, (name, label, split) in enumerate(rows):
+            # Numbered by its line in the manifest: names of files in two folders may be the same.
+            flat = f"{number:06d}-{name.rsplit('/', 1)[-1]}"
+            _link_or_copy(manifest.root / name, unfinished / split / str(label) / flat)
         manifest.write(unfinished / "manifest.csv")
         unfinished.rename(to)
     except BaseException:
@@ -105,4 +106,6 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)
     except OSError:
-        shutil.copyfile(source, target)
+        # "x": were there such a file, it could be a link to another of the user's pictures.
+        with source.open("rb") as original, target.open("xb") as copy:
+            shutil.copyfileobj(original, copy)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
+from modnet_keras.data import AUGMENTATIONS
+from modnet_keras.errors import CallError
 from modnet_keras.tools.values import (
     Value,
     boolean,
@@ -13,10 +15,9 @@ from modnet_keras.tools.values import (
     fraction,
     path,
     positive_number,
-    text,
     whole_number,
 )
-from modnet_keras.training.plan import AUGMENTATIONS, PRECISIONS
+from modnet_keras.training.plan import PRECISIONS
 from modnet_keras.training.recipes import RECIPES
 from modnet_keras.training.strategies import STRATEGIES
 
@@ -25,16 +26,15 @@ def _even_number(meaning: str) -> Value:
     number = whole_number(meaning, minimum=2)
 
     def read(given: str) -> int:
-        from modnet_keras.errors import CallError
-
-        if number.read(given) % 2:
+        value = number.read(given)
+        if value % 2:
             raise CallError(f"{given!r} is odd; half of a batch is of each class.")
-        return number.read(given)
+        return value
 
     return Value(number.metavar, meaning, read)
 
 
-Task = Annotated[str, text("a task's name, or the path of its YAML file", "TASK")]
+Task = Annotated[Path, path("a task's name, or the path of its YAML file", "TASK")]
 Strategy = Annotated[
     str | None,
     choice(
@@ -43,7 +43,7 @@ Strategy = Annotated[
     ),
 ]
 Data = Annotated[
-    str | None, text("demo, tiny-imagenet, or a folder of pictures", "demo|tiny-imagenet|FOLDER")
+    Path | None, path("demo, tiny-imagenet, or a folder of pictures", "demo|tiny-imagenet|FOLDER")
 ]
 Runs = Annotated[Path, path("the folder that runs are kept in", "FOLDER")]
 RunFolder = Annotated[Path, existing_path("a run's folder, as runs/canines/frozen", "RUN")]

@@ -1,5 +1,6 @@
 """The command `tasks`."""
 
+import contextlib
 from pathlib import Path
 
 from rich.console import Console
@@ -15,8 +16,8 @@ from modnet_keras.training.run import Run, find_runs
 def tasks(runs: Runs = Path("runs"), to: TableFile = None) -> None:
     """Show the hierarchy of tasks as a tree, and below each task its runs.
 
-    The tasks are those of ./task_specs and the installed ones. A run is shown with its validation
-    accuracy; one that was interrupted says so.
+    The tasks are the installed ones, those of ./task_specs and those that have runs. A run is shown
+    with its validation accuracy; one that was interrupted says so.
 
     Examples
     --------
@@ -24,18 +25,29 @@ def tasks(runs: Runs = Path("runs"), to: TableFile = None) -> None:
     modnet tasks --runs=runs --to=tasks.json
     """
     found = find_tasks()
+    tasks_by_name = _trained_elsewhere(runs) | found.tasks
     console = Console(highlight=False, markup=False)
     rows = []
-    for task in found.tasks.values():
+    for task in tasks_by_name.values():
         if task.parent is None:
             branch = Tree(_title(task))
-            _grow_branch(branch, task, found.tasks, runs, rows)
+            _grow_branch(branch, task, tasks_by_name, runs, rows)
             console.print(branch)
     for file, error in found.errors.items():
         console.print(f"{file}: {error}")
     if to:
         write_rows(to, rows)
         console.print(f"Written to {to}")
+
+
+def _trained_elsewhere(runs):
+    """Tasks, with those above them, that have runs: their specs may lie in any folder."""
+    found = {}
+    for folder in sorted(path for path in runs.glob("*") if path.is_dir()):
+        for run in find_runs(runs, folder.name)[:1]:
+            with contextlib.suppress(WorkError):
+                found |= {task.name: task for task in (*run.task.ancestors, run.task)}
+    return found
 
 
 def _grow_branch(branch, task, tasks_by_name, runs, rows):

@@ -3,21 +3,22 @@
 A plan is one run to be trained: of the task, and before it of each ancestor that has none.
 """
 
+import contextlib
 import os
 import platform
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 
+from modnet_keras.data import AUGMENTATIONS
 from modnet_keras.data.manifest import Manifest, build_manifest, resolve_val_fraction
-from modnet_keras.data.sources import find_source, refuse_inside
+from modnet_keras.data.sources import BUILT_IN, find_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.tasks import Task
 from modnet_keras.training.recipes import get_recipe
 from modnet_keras.training.run import CONFIG, Run, find_runs
 from modnet_keras.training.strategies import get_strategy
 
-AUGMENTATIONS = ("crop_flip", "flip", "none")
 PRECISIONS = ("auto", "float32", "bfloat16")
 # What a child has in common with its parent, so that one split serves the whole hierarchy.
 INHERITED = ("seed", "val_fraction", "image_size")
@@ -46,6 +47,7 @@ class Options:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+OPTION_NAMES = tuple(field.name for field in fields(Options))
 DEFAULTS = Options(
     data="demo", seed=0, recipe="modern", augment="crop_flip", augment_val=False, precision="auto"
 )
@@ -87,17 +89,19 @@ def plan_training(
         For everything about the call, the data and the parent's run that can be known beforehand.
     """
     _check(options)
-    run = Run(Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy)))
-    resumed = run if resume and (run.folder / CONFIG).is_file() else None
+    folder = Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy))
+    run = Run(folder.resolve() if folder.is_symlink() else folder)
     _refuse_existing(run, resume, overwrite)
+    resumed = run if resume and (run.folder / CONFIG).is_file() else None
     strategy = _resolve_strategy(task, strategy, resumed)
-    plans, parent_run, parent_config = _plan_parents(
-        task, options, strategy, runs, _stored_parent(resumed) or parent, resume
-    )
     if resumed:
-        config = _stored_settings(resumed, options, parent_config)
+        _refuse_other_settings(resumed, task, options, parent)
         if resumed.is_finished:
-            return [Plan(run, task, run.config, None, parent_run)]
+            return [Plan(run, task, run.config, None, None)]
+        parent = _stored_parent(resumed)
+    plans, parent_run, parent_config = _plan_parents(task, options, strategy, runs, parent, resume)
+    if resumed:
+        config = {key: resumed.config[key] for key in (*OPTION_NAMES, "epochs_of_parents")}
     else:
         config = _resolve(task, options, strategy, parent_config)
     refuse_inside(find_source(config["data"]).root, run.folder, "runs")
@@ -115,8 +119,14 @@ def plan_training(
 
 
 def _refuse_existing(run, resume, overwrite):
-    is_empty = run.folder.is_dir() and not any(run.folder.iterdir())
-    if run.folder.exists() and not (overwrite or resume or is_empty):
+    if not run.folder.exists() or (run.folder.is_dir() and not any(run.folder.iterdir())):
+        return
+    if overwrite and not (run.folder / CONFIG).is_file():
+        raise CallError(
+            f"--overwrite: '{run.folder}' is no run, it holds no {CONFIG}, and is left alone; give "
+            "another --name."
+        )
+    if not (overwrite or resume):
         raise CallError(
             f"run folder '{run.folder}' exists; go on with it by --resume, replace it by "
             "--overwrite, or give another --name."
@@ -194,7 +204,7 @@ def _check(options):
 
 
 def _checked_name(name):
-    if Path(name).name != name or name.startswith("."):
+    if Path(name).name != name or name.startswith(".") or len(name) > 100:
         raise CallError(f"--name={name}: a run's name is the name of one folder, as frozen-2.")
     return name
 
@@ -202,7 +212,7 @@ def _checked_name(name):
 def _find_parent(task, strategy, runs, parent):
     """The parent's run that a child grows out of; None where there is none yet."""
     if parent is not None:
-        run = Run(parent)
+        run = Run(Path(parent).resolve())
         if not (run.folder / CONFIG).is_file():
             raise CallError(f"--parent={parent} is no run: it holds no {CONFIG}.")
         if run.config["task"] != task.parent.name:
@@ -210,7 +220,7 @@ def _find_parent(task, strategy, runs, parent):
                 f"--parent={parent} is a run of task {run.config['task']}; "
                 f"{task.name} needs one of {task.parent.name}."
             )
-        return run
+        return _of_same_spec(run, task.parent)
     found = find_runs(runs, task.parent.name)
     if len(found) > 1:
         alike = [run for run in found if run.config["strategy"] == strategy]
@@ -220,8 +230,17 @@ def _find_parent(task, strategy, runs, parent):
                 f"task {task.parent.name} has several runs; name the one to grow out of with "
                 f"--parent: {names}."
             )
-        return alike[0]
-    return found[0] if found else None
+        found = alike
+    return _of_same_spec(found[0], task.parent) if found else None
+
+
+def _of_same_spec(run, task):
+    if run.task != task:
+        raise CallError(
+            f"the spec of task {task.name} has changed since run '{run.folder}' was trained; train "
+            f"{task.name} anew, or give --parent another run."
+        )
+    return run
 
 
 def _resolve(task, options, strategy, parent_config):
@@ -236,16 +255,23 @@ def _resolve(task, options, strategy, parent_config):
         settings |= {key: parent_config[key] for key in (*INHERITED, "data")}
     settings |= given
     source = find_source(settings["data"])
-    settings["data"] = (
-        settings["data"] if source.name in ("demo", "tiny-imagenet") else str(source.root)
-    )
-    if not parent_config:
-        settings["val_fraction"] = resolve_val_fraction(source.root, settings["val_fraction"])
+    settings["data"] = _data_setting(source)
+    settings["val_fraction"] = resolve_val_fraction(source.root, settings["val_fraction"])
     if settings["precision"] == "auto":
-        settings["precision"] = "bfloat16" if computes_bfloat16() else "float32"
+        settings["precision"] = _resolve_precision()
+    extra = 0
     if get_strategy(strategy).at_equal_compute:
-        settings["epochs"] += _epochs_of_parents(task, settings, parent_config)
-    return {key.name: settings[key.name] for key in fields(Options)}
+        extra = _epochs_of_parents(task, settings, parent_config)
+    settings["epochs"] += extra
+    return {key: settings[key] for key in OPTION_NAMES} | {"epochs_of_parents": extra}
+
+
+def _data_setting(source):
+    return source.name if source.name in BUILT_IN else str(source.root)
+
+
+def _resolve_precision():
+    return "bfloat16" if computes_bfloat16() else "float32"
 
 
 def _refuse_other_than_parent(task, given, parent_config):
@@ -269,27 +295,32 @@ def _epochs_of_parents(task, settings, parent_config):
     return round(parent_config["training_flops_with_parents"] / one)
 
 
-def _stored_settings(run, options, parent_config):
-    """An interrupted run's own settings; what is given now must agree with them."""
+def _refuse_other_settings(run, task, options, parent):
+    """An interrupted run goes on by its own settings; what is given now must agree with them."""
     stored = run.config
-    now = _resolve_given(options, stored, parent_config)
-    for key, value in now.items():
+    if run.task != task:
+        raise CallError(
+            f"the spec of task {task.name} has changed since run '{run.folder}' was started; train "
+            "it anew with --overwrite or another --name."
+        )
+    given = options.given()
+    if "data" in given:
+        given["data"] = _data_setting(find_source(given["data"]))
+    if given.get("precision") == "auto":
+        given["precision"] = _resolve_precision()
+    if "epochs" in given:
+        given["epochs"] += stored["epochs_of_parents"]
+    if parent is not None and Path(parent).resolve() != _stored_parent(run).resolve():
+        raise CallError(
+            f"--parent={parent}: run '{run.folder}' grows out of {stored['parent_run']}; resume it "
+            "so, or give another --name."
+        )
+    for key, value in given.items():
         if value != stored[key]:
             raise CallError(
                 f"--{key}={value}: run '{run.folder}' was started with {stored[key]}; resume it "
                 "so, or train anew with --overwrite or another --name."
             )
-    return {key.name: stored[key.name] for key in fields(Options)}
-
-
-def _resolve_given(options, stored, parent_config):
-    given = options.given()
-    if not given:
-        return {}
-    task = Task.from_dict(stored)
-    complete = Options(**({"recipe": stored["recipe"], "data": stored["data"]} | given))
-    resolved = _resolve(task, complete, stored["strategy"], parent_config)
-    return {key: resolved[key] for key in given}
 
 
 def _facts(task, strategy, config, manifest, run, parent_run):
@@ -305,7 +336,7 @@ def _facts(task, strategy, config, manifest, run, parent_run):
         "recipe_settings": asdict(get_recipe(config["recipe"])),
         "parent_run": parent,
         "fingerprint": manifest.fingerprint,
-        "intra_op_threads": INTRA_OP_THREADS,
+        "intra_op_threads": configure_threads(),
         "versions": {name: _version(name) for name in versions}
         | {"python": platform.python_version()},
         **task.to_dict(),
@@ -356,6 +387,19 @@ def computes_bfloat16():
     except OSError:
         return False
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
+
+
+def configure_threads():
+    """Fix the number of threads that an operation is shared among, and give the one in force.
+
+    Another number sums in another order and so gives other bits. Once TensorFlow has started, in a
+    notebook for instance, it stays as it is: 0 there means all cores.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
 
 
 def check_parent(plan):

@@ -20,6 +20,31 @@ MODEL = "model.keras"
 SNAPSHOT = "snapshot.npz"
 
 
+CONFIG_TYPES = {
+    "task": str,
+    "specs": list,
+    "level": int,
+    "strategy": str,
+    "parent_run": str | None,
+    "data": str,
+    "seed": int,
+    "val_fraction": float | None,
+    "image_size": int,
+    "batch_size": int,
+    "epochs": int,
+    "epochs_of_parents": int,
+    "learning_rate": float | int,
+    "recipe": str,
+    "augment": str,
+    "augment_val": bool,
+    "precision": str,
+    "fingerprint": str,
+    "steps_per_epoch": int,
+    "training_flops_with_parents": int,
+}
+"""What is read of `config.json`; it holds more for people to read."""
+
+
 class Run:
     """A run's folder, read piece by piece as it is asked for.
 
@@ -55,7 +80,11 @@ class Run:
     @cached_property
     def config(self):
         """Every resolved setting."""
-        return self._read_json(CONFIG, ("task", "specs", "strategy", "seed", "image_size", "data"))
+        config = self._read_json(CONFIG, CONFIG_TYPES)
+        for key, kind in CONFIG_TYPES.items():
+            if not isinstance(config[key], kind):
+                raise self._damaged(CONFIG, f"{key} is {config[key]!r}")
+        return config
 
     @cached_property
     def metrics(self):
@@ -95,7 +124,7 @@ class Run:
         try:
             return keras.models.load_model(self.folder / MODEL, compile=False)
         except Exception as error:  # a broken archive raises whatever its reader meets first
-            raise self._damaged(MODEL, error) from error
+            raise self._damaged(MODEL, "no whole .keras archive of our layers") from error
 
     def manifest(self, data=None):
         """The run's manifest, its paths taken below its own data folder or another of the same."""

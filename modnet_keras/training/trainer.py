@@ -1,21 +1,29 @@
 """Training: from a call to a finished run folder, ancestors first."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset, find_undecodable
-from modnet_keras.data.manifest import build_manifest
+from modnet_keras.data.manifest import SPLITS, build_manifest
 from modnet_keras.errors import WorkError
+from modnet_keras.files import whole_file
 from modnet_keras.models import build_model, grow
 from modnet_keras.tasks import load_task
 from modnet_keras.training import callbacks as ours
 from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import compile_model
-from modnet_keras.training.plan import INTRA_OP_THREADS, Options, check_parent, plan_training
+from modnet_keras.training.plan import (
+    Options,
+    check_parent,
+    configure_threads,
+    plan_training,
+)
 from modnet_keras.training.recipes import get_recipe
 from modnet_keras.training.run import CONFIG, MANIFEST, METRICS, MODEL, SNAPSHOT
 from modnet_keras.training.strategies import get_strategy
@@ -34,6 +42,7 @@ def train(
     resume=False,
     overwrite=False,
     on_plan=None,
+    on_finished=None,
     **options,
 ):
     """Train a task, and first any ancestor that has no run.
@@ -54,6 +63,8 @@ def train(
         refused.
     on_plan : callable, optional
         Called with each `Plan` before it is carried out.
+    on_finished : callable, optional
+        Called with each `Plan` when its run is whole.
     **options
         The fields of `Options`: data, seed, val_fraction, image_size, batch_size, epochs,
         learning_rate, recipe, augment, augment_val, precision.
@@ -89,6 +100,8 @@ def train(
             on_plan(plan)
         if plan.manifest is not None:
             _carry_out(plan, overwrite and plan is plans[-1])
+        if on_finished:
+            on_finished(plan)
     return plans[-1].run
 
 
@@ -115,34 +128,30 @@ def evaluate(run, data=None):
     ['accuracy', 'auc', 'loss', 'n', 'sensitivity', 'specificity']
     """
     configure_threads()
+    own = run.manifest(data)
     whole = build_manifest(
-        run.task, data or run.config["data"], seed=run.config["seed"], balance=False,
+        run.task,
+        data or run.config["data"],
+        seed=run.config["seed"],
         val_fraction=run.config["val_fraction"],
-    )  # fmt: skip
+        balance=False,
+        known_folders={name for path in own.path for name in path.split("/")[:-1]},
+    )
     if whole.fingerprint == run.config["fingerprint"]:
-        return _evaluate_split(run.model, run.manifest(data), "val", run.config)
+        return _evaluate_split(run.model, own, "val", run.config)
     if data is None:
         raise WorkError(
             f"the pictures in '{run.config['data']}' are no longer those of run '{run.folder}'; "
             "name them with --data to measure it on all of them."
         )
     plain = run.config | {"augment_val": False}
-    logits, labels = zip(
-        *(_predict_split(run.model, whole, split, plain) for split in ("train", "val")), strict=True
-    )
-    return compute_metrics(sum(map(list, labels), []), sum(map(list, logits), []))
-
-
-def configure_threads():
-    """Fix the number of threads an operation is shared among: another one sums in another order."""
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
-    except RuntimeError as error:
-        # TensorFlow has started already, in a notebook for instance; then it stays as it is.
-        if tf.config.threading.get_intra_op_parallelism_threads() not in (0, INTRA_OP_THREADS):
-            raise WorkError(
-                f"TensorFlow was started with another number of threads ({error}); start anew."
-            ) from error
+    parts = [
+        _predict_split(run.model, whole, split, plain)
+        for split in SPLITS
+        if len(whole.labels(split))
+    ]
+    logits, labels = map(np.concatenate, zip(*parts, strict=True))
+    return compute_metrics(labels, logits)
 
 
 def _carry_out(plan, overwrite):
@@ -201,37 +210,46 @@ def _fit(model, plan, history):
     progress = ours.ShowProgress(
         f"{plan.task.name} ({config['strategy']})", config["epochs"], steps, len(history)
     )
-    if not history:
-        _write_sample(run, stream)
     try:
-        model.fit(
-            stream,
-            epochs=config["epochs"],
-            initial_epoch=len(history),
-            steps_per_epoch=steps,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                ours.StopOnNaN(run),
-                ours.PlainLoss(),
-                ours.Validation(
-                    _evaluation_dataset(plan.manifest, "val", config), plan.manifest.labels("val")
-                ),
-                ours.Records(run, history),
-                keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
-                progress,
-            ],
-        )
+        with _undecodable_named(plan.manifest):
+            if not history:
+                _write_sample(run, stream)
+            model.fit(
+                stream,
+                epochs=config["epochs"],
+                initial_epoch=len(history),
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    ours.StopOnNaN(run),
+                    ours.PlainLoss(),
+                    ours.Validation(
+                        _evaluation_dataset(plan.manifest, "val", config),
+                        plan.manifest.labels("val"),
+                    ),
+                    ours.Records(run, history),
+                    keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
+                    progress,
+                ],
+            )
+    finally:
+        progress.close()
+
+
+@contextlib.contextmanager
+def _undecodable_named(manifest):
+    """Name the picture that passed the quick check and that TensorFlow cannot decode."""
+    try:
+        yield
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        path = find_undecodable(plan.manifest)
+        path = find_undecodable(manifest)
         if path is None:
             raise
         raise WorkError(
             f"picture '{path}' passed the check but cannot be decoded; move it out of the data "
-            "folder and train anew with --overwrite."
+            "folder and start anew."
         ) from error
-    finally:
-        progress.close()
 
 
 def _write_sample(run, stream):
@@ -248,9 +266,8 @@ def _finish(model, plan):
     folder = plan.run.folder
     # Without the optimizer, so that it loads where only the layers are known.
     plain = keras.Model(model.inputs, model.outputs, name=model.name)
-    temporary = folder / f".unfinished.{MODEL}"
-    plain.save(temporary)
-    temporary.replace(folder / MODEL)
+    with whole_file(folder / MODEL) as temporary:
+        plain.save(temporary)
     plan.run.write_json(
         METRICS,
         {
@@ -277,7 +294,8 @@ def _evaluation_dataset(manifest, split, config):
 
 
 def _predict_split(model, manifest, split, config):
-    logits = model.predict(_evaluation_dataset(manifest, split, config), verbose=0)
+    with _undecodable_named(manifest):
+        logits = model.predict(_evaluation_dataset(manifest, split, config), verbose=0)
     return logits[:, 0], manifest.labels(split)
 
 
