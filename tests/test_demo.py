@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from modnet_keras.data import demo
-from modnet_keras.data.demo import DEMO_CLASSES, IMAGE_SIZE, demo_folder, draw_demo
+from modnet_keras.data.demo import DEMO_CLASSES, demo_folder, draw_demo
+from modnet_keras.data.demo_canvas import IMAGE_SIZE
 from modnet_keras.errors import WorkError
 
 

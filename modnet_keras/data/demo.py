@@ -25,7 +25,7 @@ from modnet_keras.data.demo_backgrounds import (
     paint_foreground,
     paint_place,
 )
-from modnet_keras.data.demo_canvas import CANVAS, Picture, finish
+from modnet_keras.data.demo_canvas import Picture, finish
 from modnet_keras.data.demo_scenes import SCENES
 from modnet_keras.data.demo_things import THINGS
 from modnet_keras.errors import WorkError
@@ -33,8 +33,6 @@ from modnet_keras.files import cache_folder
 
 IMAGES_PER_CLASS = 70
 SEED = 0
-IMAGE_SIZE = CANVAS // 2
-"""Side of a finished picture in pixels."""
 
 DEMO_CLASSES: dict[str, str] = {
     "n02099601": "golden retriever",

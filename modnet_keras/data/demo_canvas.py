@@ -6,8 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-CANVAS = 192
-"""Side of the canvas in pixels: twice the side of the finished picture."""
+IMAGE_SIZE = 96
+"""Side of a finished picture in pixels."""
+
+CANVAS = 160
+"""Side of the canvas in pixels: larger than the finished picture, so that edges come out smooth."""
 
 row_of, column_of = np.mgrid[0:CANVAS, 0:CANVAS].astype(np.float32)
 _TILE = 3 * CANVAS // 2
@@ -396,19 +399,20 @@ def cast_shadow(picture: Picture, surface: Surface, ground: float, strength: flo
 
 
 def finish(rng, picture: Picture) -> Image.Image:
-    """Photograph the canvas: exposure, white balance, focus and sensor noise, at half its size."""
-    half = np.asarray(to_image(picture.pixels).reduce(2), np.float32) / 255
+    """Photograph the canvas: exposure, white balance, focus and sensor noise, at its final size."""
+    small = to_image(picture.pixels).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
+    small = np.asarray(small, np.float32) / 255
     # Some cameras and hours of the day leave little of the colours, as in black and white.
-    grey = half.mean(-1, keepdims=True)
-    half = grey + np.float32(min(rng.uniform(0.1, 1.6), 1.1)) * (half - grey)
+    grey = small.mean(-1, keepdims=True)
+    small = grey + np.float32(min(rng.uniform(0.1, 1.6), 1.1)) * (small - grey)
     warmth, green = rng.normal(0, 0.12), rng.normal(0, 0.05)
     balance = np.array([1 + warmth, 1 + green, 1 - warmth], np.float32)
     contrast, exposure = rng.uniform(0.7, 1.2), rng.uniform(0.6, 1.35)
     offset = np.float32(0.5 - 0.5 * contrast + rng.normal(0, 0.04))
-    image = to_image(half * (balance * np.float32(exposure * contrast)) + offset)
+    image = to_image(small * (balance * np.float32(exposure * contrast)) + offset)
     blur = rng.uniform(-0.4, 0.7)
     if blur > 0.2:
         image = image.filter(ImageFilter.GaussianBlur(blur))
-    grain = rng.standard_normal((CANVAS // 2, CANVAS // 2, 3), dtype=np.float32)
+    grain = rng.standard_normal((IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.float32)
     noisy = np.asarray(image) + grain * np.float32(rng.uniform(0, 4.5))
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
