@@ -237,6 +237,7 @@ def refused(command, status, *words, options):
         (2, ["1.5"], ["--task=animals", "--val_fraction=1.5"]),
         (2, ["no/spec.yaml"], ["--task=no/spec.yaml"]),
         (2, ["animals is a root"], ["--task=animals", "--parent=."]),
+        (2, ["give one"], ["--task=animals", "--resume", "--overwrite"]),
     ],
 )
 def test_a_wrong_call_is_refused_before_anything_is_written(status, words, options, here, command):
@@ -296,6 +297,11 @@ def test_resume_holds_the_run_to_its_spec_and_parent(own_runs, here, command):
         "name: canines\nparent: animals\npositive: [n01861778]\nnegative: [n02083346]\n"
     )
     refused(command, 2, "spec of task canines has changed", options=options)
+
+
+def test_a_root_cannot_be_resumed_with_a_parent(own_runs, command):
+    options = ["--task=animals", f"--parent={own_runs / 'animals' / 'scratch'}"]
+    refused(command, 2, "--parent", options=["train", *options, f"--runs={own_runs}", "--resume"])
 
 
 def test_a_finished_run_is_shown_without_its_parent(own_runs, command):

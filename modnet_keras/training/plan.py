@@ -89,8 +89,11 @@ def plan_training(
         For everything about the call, the data and the parent's run that can be known beforehand.
     """
     _check(options)
-    folder = Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy))
-    run = Run(folder.resolve() if folder.is_symlink() else folder)
+    if resume and overwrite:
+        raise CallError(
+            "--resume goes on with a run and --overwrite replaces it; give one of them."
+        )
+    run = Run(Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy)))
     _refuse_existing(run, resume, overwrite)
     resumed = run if resume and (run.folder / CONFIG).is_file() else None
     strategy = _resolve_strategy(task, strategy, resumed)
@@ -310,7 +313,8 @@ def _refuse_other_settings(run, task, options, parent):
         given["precision"] = _resolve_precision()
     if "epochs" in given:
         given["epochs"] += stored["epochs_of_parents"]
-    if parent is not None and Path(parent).resolve() != _stored_parent(run).resolve():
+    grown_from = _stored_parent(run)
+    if parent is not None and not (grown_from and Path(parent).resolve() == grown_from.resolve()):
         raise CallError(
             f"--parent={parent}: run '{run.folder}' grows out of {stored['parent_run']}; resume it "
             "so, or give another --name."
