@@ -9,10 +9,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalization, computed by TensorFlow's fused kernel.
 
     Same weights and, within 1e-5 in float32, same results as `keras.layers.BatchNormalization` on
-    the channels of `[batch, height, width, channels]`, with scale and shift; Keras 3
-    composes it of some ten elementwise operations on TensorFlow, which makes a training step of
-    ours about a fifth slower in float32 and a third in bfloat16 on two processor cores. Under
-    bfloat16 the pictures stay in bfloat16 and the statistics are summed in float32.
+    the channels of `[batch, height, width, channels]`, with scale and shift. Keras 3 composes it
+    of elementwise operations on TensorFlow, which is slower. Under bfloat16 the activations stay in
+    bfloat16 and the statistics are float32.
 
     As in Keras, `trainable = False` runs the layer in inference mode and fixes its statistics.
 

@@ -74,7 +74,7 @@ def level_of(model):
 def compute_flops(model):
     """Multiply-adds of one picture's forward pass through the convolutions and the head.
 
-    Batch normalization, activations and pooling are left out: under 2 % of the whole.
+    Batch normalization, activations and pooling are left out.
     """
     return sum(
         math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)

@@ -168,8 +168,8 @@ def rates_of_steps(recipe, learning_rate, schedule):
 class RateTable(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule that looks the rate of a step up in a table; the last one holds from there on.
 
-    Keras asks a schedule anew for each weight that decays: its own `CosineDecay` has some thirty
-    operations, and took most of the time before a training's first step.
+    Keras asks a schedule anew for each weight that decays: with the many operations of its own
+    `CosineDecay` this took a good part of the time before a training's first step.
     """
 
     def __init__(self, rates):
