@@ -1,10 +1,13 @@
 """Where files go and how they are written: whole or not at all."""
 
 import contextlib
+import csv
+import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def cache_folder() -> Path:
@@ -39,3 +42,13 @@ def write_whole(path: Path, contents: bytes | str) -> None:
     data = contents.encode() if isinstance(contents, str) else contents
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same keys, at least one, to a CSV file by `whole_file`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    # A picture's name may hold bytes that are no text.
+    write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))

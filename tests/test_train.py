@@ -36,7 +36,7 @@ def test_ancestors_are_trained_first_and_every_file_is_there(runs):
         files = {path.name for path in (runs / name).iterdir()}
         assert files == {
             "config.json", "manifest.csv", "history.csv", "metrics.json", "model.keras",
-            "history.png", "tensorboard",
+            "history.png", "tensorboard", "hashes.json", "predictions.csv",
         }  # fmt: skip
         with (runs / name / "history.csv").open() as text:
             rows = list(csv.DictReader(text))

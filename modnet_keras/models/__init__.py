@@ -6,12 +6,14 @@ Importing this package registers its layers with Keras, which `keras.models.load
 from modnet_keras.models.layers import FusedBatchNormalization
 from modnet_keras.models.modnet import grow, tap
 from modnet_keras.models.resnet import build_model, compute_flops, level_of
+from modnet_keras.models.weights import hash_parts
 
 __all__ = [
     "FusedBatchNormalization",
     "build_model",
     "compute_flops",
     "grow",
+    "hash_parts",
     "level_of",
     "tap",
 ]

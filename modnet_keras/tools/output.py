@@ -1,7 +1,5 @@
 """How commands show their results: tables on the terminal, and the same rows in a file."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from modnet_keras.files import write_whole
+from modnet_keras.files import write_table, write_whole
 
 _WIDTH_OF_FILES = 120
 
@@ -33,18 +31,13 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of the same keys to a .json (a list), .jsonl (a row a line) or .csv file."""
-    if file.suffix == ".json":
-        contents = json.dumps(list(rows), indent=2) + "\n"
-    elif file.suffix == ".jsonl":
-        contents = "".join(json.dumps(row) + "\n" for row in rows)
-    else:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        contents = text.getvalue()
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, contents)
+    if file.suffix == ".json":
+        write_whole(file, json.dumps(list(rows), indent=2) + "\n")
+    elif file.suffix == ".jsonl":
+        write_whole(file, "".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        write_table(file, rows)
 
 
 def _shown(value: Any) -> str:

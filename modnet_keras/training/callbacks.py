@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from modnet_keras.errors import WorkError
+from modnet_keras.files import write_table
 from modnet_keras.training.checkpoint import save_snapshot
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import base_learning_rate
-from modnet_keras.training.run import SNAPSHOT
+from modnet_keras.training.run import HISTORY, SNAPSHOT
 
 VALIDATED = ("loss", "accuracy", "sensitivity", "specificity", "auc")
 SHOWN = ("loss", "accuracy", "sensitivity", "specificity", *(f"val_{key}" for key in VALIDATED))
@@ -82,7 +83,7 @@ class Records(keras.callbacks.Callback):
         row["learning_rate"] = self.rate
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         self.history.append(row)
-        self.run.write_history(self.history)
+        write_table(self.run.folder / HISTORY, self.history)
         save_snapshot(self.run.folder / SNAPSHOT, self.model, epoch + 1, self.history)
 
 

@@ -416,3 +416,4 @@ def check_parent(plan):
             f"run '{plan.parent.folder}' is damaged: config.json says image_size {size}, "
             f"model.keras takes {plan.parent.model.input_shape[1]}."
         )
+    plan.parent.check_hashes()

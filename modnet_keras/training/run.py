@@ -1,7 +1,6 @@
 """A run: one training of one task by one strategy, and its folder."""
 
 import csv
-import io
 import json
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,8 @@ MANIFEST = "manifest.csv"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 MODEL = "model.keras"
+HASHES = "hashes.json"
+PREDICTIONS = "predictions.csv"
 SNAPSHOT = "snapshot.npz"
 
 
@@ -52,8 +53,8 @@ class Run:
     ----------
     folder : Path
         `<runs>/<task>/<name>`.
-    config, metrics : dict
-        Contents of `config.json` and `metrics.json`.
+    config, metrics, hashes : dict
+        Contents of `config.json`, `metrics.json` and `hashes.json`.
     task : Task
     history : list of dict
         A row an epoch, of numbers.
@@ -92,6 +93,11 @@ class Run:
         return self._read_json(METRICS, ("train", "val"))
 
     @cached_property
+    def hashes(self):
+        """Hashes of each part (`hash_parts`), `before` and `after` training, and the `parent`'s."""
+        return self._read_json(HASHES, ("before", "after", "parent"))
+
+    @cached_property
     def task(self):
         """The task, with everything above it, as it was when the run was trained."""
         try:
@@ -126,22 +132,21 @@ class Run:
         except Exception as error:  # a broken archive raises whatever its reader meets first
             raise self._damaged(MODEL, "no whole .keras archive of our layers") from error
 
+    def check_hashes(self):
+        """Hold the weights in `model.keras` against the hashes noted when it was trained."""
+        from modnet_keras.models import hash_parts
+
+        if hash_parts(self.model) != self.hashes["after"]:
+            raise self._damaged(MODEL, "its weights are not those that were trained")
+
     def manifest(self, data=None):
         """The run's manifest, its paths taken below its own data folder or another of the same."""
         root = find_source(data or self.config["data"]).root
         return read_manifest(self.folder / MANIFEST, root, self.config["fingerprint"])
 
     def write_json(self, name, contents):
-        """Write `config.json` or `metrics.json`."""
+        """Write one of the run's JSON files."""
         write_whole(self.folder / name, json.dumps(contents, indent=2) + "\n")
-
-    def write_history(self, rows):
-        """Write `history.csv` from a dict an epoch, all of the same keys."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.folder / HISTORY, text.getvalue())
 
     def _read_json(self, name, keys):
         try:

@@ -7,12 +7,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.special import expit
 
 from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset, find_undecodable
 from modnet_keras.data.manifest import SPLITS, build_manifest
 from modnet_keras.errors import WorkError
-from modnet_keras.files import whole_file
-from modnet_keras.models import build_model, grow
+from modnet_keras.files import whole_file, write_table
+from modnet_keras.models import build_model, grow, hash_parts
 from modnet_keras.tasks import load_task
 from modnet_keras.training import callbacks as ours
 from modnet_keras.training.checkpoint import load_snapshot
@@ -25,7 +26,15 @@ from modnet_keras.training.plan import (
     plan_training,
 )
 from modnet_keras.training.recipes import get_recipe
-from modnet_keras.training.run import CONFIG, MANIFEST, METRICS, MODEL, SNAPSHOT
+from modnet_keras.training.run import (
+    CONFIG,
+    HASHES,
+    MANIFEST,
+    METRICS,
+    MODEL,
+    PREDICTIONS,
+    SNAPSHOT,
+)
 from modnet_keras.training.strategies import get_strategy
 
 EVALUATION_BATCH = 256
@@ -167,6 +176,8 @@ def _carry_out(plan, overwrite):
         history = snapshot.history
     else:
         plan.manifest.write(folder / MANIFEST)
+        parent = plan.parent and plan.parent.hashes["after"]
+        plan.run.write_json(HASHES, {"before": hash_parts(model), "after": None, "parent": parent})
         plan.run.write_json(CONFIG, plan.config)
     _fit(model, plan, history)
     _finish(model, plan)
@@ -268,12 +279,15 @@ def _finish(model, plan):
     plain = keras.Model(model.inputs, model.outputs, name=model.name)
     with whole_file(folder / MODEL) as temporary:
         plain.save(temporary)
+    plan.run.hashes = plan.run.hashes | {"after": hash_parts(plain)}
+    plan.run.write_json(HASHES, plan.run.hashes)
+    predicted = {
+        split: _predict_split(model, plan.manifest, split, plan.config) for split in SPLITS
+    }
+    write_table(folder / PREDICTIONS, _prediction_rows(plan.manifest, *predicted["val"]))
     plan.run.write_json(
         METRICS,
-        {
-            split: _evaluate_split(model, plan.manifest, split, plan.config)
-            for split in ("train", "val")
-        },
+        {split: compute_metrics(labels, logits) for split, (logits, labels) in predicted.items()},
     )
     (folder / SNAPSHOT).unlink(missing_ok=True)
     plan.run.model = plain
@@ -297,6 +311,21 @@ def _predict_split(model, manifest, split, config):
     with _undecodable_named(manifest):
         logits = model.predict(_evaluation_dataset(manifest, split, config), verbose=0)
     return logits[:, 0], manifest.labels(split)
+
+
+def _prediction_rows(manifest, logits, labels):
+    """What `predictions.csv` holds: the probability of the class for every validation image."""
+    of_split = manifest.split == "val"
+    return [
+        {"path": path, "class": cls, "label": int(label), "probability": f"{probability:.6g}"}
+        for path, cls, label, probability in zip(
+            manifest.path[of_split],
+            manifest.image_class[of_split],
+            labels,
+            expit(logits.astype("float64")),
+            strict=True,
+        )
+    ]
 
 
 def _evaluate_split(model, manifest, split, config):

@@ -1,0 +1,75 @@
+"""What a network's weights are, part by part, and whether two networks have the same ones."""
+
+import hashlib
+
+import keras
+
+KINDS = {
+    "statistics": ("moving_mean", "moving_variance"),
+    "scale_shift": ("gamma", "beta"),
+    "convolutions": ("kernel",),
+}
+"""The kinds of weights of a stem or stage, and their names: the last step of a weight's path."""
+
+
+def weights_of(model, part, kinds=tuple(KINDS)):
+    """The variables of some kinds in one part of a model.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As built by `build_model` or `grow`.
+    part : str
+        `stem`, `stage_1` ...
+    kinds : sequence of str
+        Keys of `KINDS`.
+
+    Returns
+    -------
+    dict of str to variable
+        By path, in the model's order.
+    """
+    names = {name for kind in kinds for name in KINDS[kind]}
+    return {v.path: v for v in model.get_layer(part).variables if v.name in names}
+
+
+def hash_parts(model):
+    """A SHA-256 of each part's weights and of its batch-norm statistics.
+
+    Equal hashes mean the same bits in weights of the same names, shapes and types. The head has
+    weights alone.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    dict of str to dict
+        By part: `{"weights": ..., "statistics": ...}`, hexadecimal.
+
+    Examples
+    --------
+    >>> from modnet_keras import build_model, grow
+    >>> parent = build_model(1, image_size=32)
+    >>> parent_hashes, child_hashes = hash_parts(parent), hash_parts(grow(parent, 2))
+    >>> [part for part in parent_hashes if child_hashes[part] == parent_hashes[part]]
+    ['stem', 'stage_1', 'stage_2']
+    """
+    hashes = {}
+    for part in model.layers[1:]:
+        statistics = [v for v in part.variables if v.name in KINDS["statistics"]]
+        weights = [v for v in part.variables if v.name not in KINDS["statistics"]]
+        hashes[part.name] = {"weights": _hash(weights)}
+        if statistics:
+            hashes[part.name]["statistics"] = _hash(statistics)
+    return hashes
+
+
+def _hash(variables):
+    digest = hashlib.sha256()
+    for variable in variables:
+        value = keras.ops.convert_to_numpy(variable)
+        digest.update(f"{variable.path} {value.dtype} {value.shape}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
