@@ -17,6 +17,7 @@ from conftest import SMALL
 from modnet_keras import evaluate, load_run, load_task, train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.training.metrics import METRICS
+from modnet_keras.training.plan import Options, plan_training
 
 SMALL_OPTIONS = [f"--{key}={value}" for key, value in SMALL.items()]
 HISTORY = "epoch,loss,accuracy,sensitivity,specificity,val_loss,val_accuracy,val_sensitivity,"
@@ -380,6 +381,17 @@ def test_among_several_parents_one_must_be_named(own_runs, command):
     )  # fmt: skip
     assert status == 0
     assert load_run(own_runs / "felines" / "frozen").config["parent_run"] == "animals/other"
+
+
+def test_the_parent_is_found_again_where_runs_is_a_link(own_runs, tmp_path):
+    linked = tmp_path / "deeper" / "down" / "runs"
+    linked.parent.mkdir(parents=True)
+    linked.symlink_to(own_runs)
+    for parent in (None, linked / "animals" / "scratch", own_runs / "animals" / "scratch"):
+        plan = plan_training(
+            load_task("canines"), Options(), runs=linked, name="another", parent=parent
+        )[-1]
+        assert plan.config["parent_run"] == "animals/scratch"
 
 
 def test_a_loss_that_is_no_number_stops_the_training(demo, tmp_path):

@@ -21,12 +21,28 @@ def draw_history(run_folder):
     """Draw `history.png` of a run from its `history.csv`: training and validation, an epoch a step.
 
     Training figures are of augmented pictures while the weights change, validation figures of the
-    whole split after the epoch.
+    whole split after the epoch. A run that watched its parent has the parent's accuracy too.
     """
     run_folder = Path(run_folder)
     rows = _read_history(run_folder)
     figure = _draw_panels(rows, f"{run_folder.parent.name} / {run_folder.name}", hue="split")
-    _save(figure, run_folder / "history.png")
+    _add_parent(figure.axes[PANELS.index("accuracy")], run_folder)
+    save_figure(figure, run_folder / "history.png")
+
+
+def _add_parent(axes, run_folder):
+    history = pd.read_csv(run_folder / "history.csv")
+    if "parent_accuracy" not in history:
+        return
+    axes.plot(
+        history["epoch"],
+        history["parent_accuracy"],
+        color="black",
+        linestyle="--",
+        marker="o" if len(history) == 1 else None,
+        label="parent, validation sample",
+    )
+    axes.legend(title=axes.get_legend().get_title().get_text())
 
 
 def draw_comparison(task_folder):
@@ -41,7 +57,7 @@ def draw_comparison(task_folder):
         return
     rows = pd.concat(histories, ignore_index=True)
     figure = _draw_panels(rows, task_folder.name, hue="run", style="split")
-    _save(figure, task_folder / "comparison.png")
+    save_figure(figure, task_folder / "comparison.png")
 
 
 def _read_history(run_folder):
@@ -93,7 +109,8 @@ def _draw_panels(rows, title, **semantics):
     return figure
 
 
-def _save(figure, path):
+def save_figure(figure, path):
+    """Write a figure to a PNG file, whole or not at all."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
     write_whole(path, image.getvalue())

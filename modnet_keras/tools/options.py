@@ -13,6 +13,7 @@ from modnet_keras.tools.values import (
     file_ending_in,
     folder_name,
     fraction,
+    list_of,
     path,
     positive_number,
     whole_number,
@@ -41,6 +42,9 @@ Strategy = Annotated[
         "how the parent's stages are carried over; frozen where absent, scratch for a root task",
         list(STRATEGIES),
     ),
+]
+Strategies = Annotated[
+    tuple | None, list_of(choice("only runs by these strategies", list(STRATEGIES)))
 ]
 Data = Annotated[
     Path | None, path("demo, tiny-imagenet, or a folder of pictures", "demo|tiny-imagenet|FOLDER")
@@ -84,6 +88,11 @@ Precision = Annotated[
     str | None,
     choice("auto (the default) takes bfloat16 where it is computed natively", PRECISIONS),
 ]
+WatchParent = Annotated[
+    bool | None,
+    boolean("log every epoch the parent's accuracy under the child's weights, on a sample"),
+]
+Repair = Annotated[bool, boolean("try what brings the parent back without training the child anew")]
 Resume = Annotated[bool, boolean("go on with an interrupted run from its last epoch")]
 Overwrite = Annotated[bool, boolean("replace the named task's run if it is there")]
 TableFile = Annotated[

@@ -25,6 +25,7 @@ def train(
     augment: option.Augment = None,
     augment_val: option.AugmentVal = None,
     precision: option.Precision = None,
+    watch_parent: option.WatchParent = None,
     resume: option.Resume = False,
     overwrite: option.Overwrite = False,
 ) -> None:
@@ -40,6 +41,7 @@ def train(
     modnet train --task=canines
     modnet train --task=canines --strategy=finetune --data=my/pictures
     modnet train --task=canines --strategy=finetune --resume
+    modnet train --task=canines --strategy=finetune --watch_parent
     tensorboard --logdir=runs
     """
     trained = []
@@ -70,6 +72,7 @@ def train(
             augment=augment,
             augment_val=augment_val,
             precision=precision,
+            watch_parent=watch_parent,
             resume=resume,
             overwrite=overwrite,
             on_plan=announce,

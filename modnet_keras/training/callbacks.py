@@ -16,6 +16,7 @@ from modnet_keras.training.optimizers import base_learning_rate
 from modnet_keras.training.run import HISTORY, SNAPSHOT
 
 VALIDATED = ("loss", "accuracy", "sensitivity", "specificity", "auc")
+PARENT_ACCURACY = "parent_accuracy"
 SHOWN = ("loss", "accuracy", "sensitivity", "specificity", *(f"val_{key}" for key in VALIDATED))
 
 
@@ -80,6 +81,8 @@ class Records(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Add the epoch's row."""
         row = {"epoch": epoch + 1} | {key: float(logs[key]) for key in SHOWN}
+        if PARENT_ACCURACY in logs:
+            row[PARENT_ACCURACY] = logs[PARENT_ACCURACY]
         row["learning_rate"] = self.rate
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         self.history.append(row)
@@ -128,6 +131,8 @@ class ShowProgress(keras.callbacks.Callback):
             f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.3f}  "
             f"accuracy {logs['accuracy']:.3f}  val_accuracy {logs['val_accuracy']:.3f}"
         )
+        if PARENT_ACCURACY in logs:
+            shown += f"  parent {logs[PARENT_ACCURACY]:.3f}"
         if self.bar:
             self.bar.update(self.row, shown=shown)
         else:

@@ -6,7 +6,7 @@ A plan is one run to be trained: of the task, and before it of each ancestor tha
 import contextlib
 import os
 import platform
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Options:
     augment: str | None = None
     augment_val: bool | None = None
     precision: str | None = None
+    watch_parent: bool | None = None
 
     def given(self):
         """Those that are not None, a dict."""
@@ -49,7 +50,13 @@ class Options:
 
 OPTION_NAMES = tuple(field.name for field in fields(Options))
 DEFAULTS = Options(
-    data="demo", seed=0, recipe="modern", augment="crop_flip", augment_val=False, precision="auto"
+    data="demo",
+    seed=0,
+    recipe="modern",
+    augment="crop_flip",
+    augment_val=False,
+    precision="auto",
+    watch_parent=False,
 )
 
 
@@ -93,6 +100,8 @@ def plan_training(
         raise CallError(
             "--resume goes on with a run and --overwrite replaces it; give one of them."
         )
+    if options.watch_parent and task.parent is None:
+        raise CallError(f"--watch_parent: task {task.name} is a root and has no parent to watch.")
     run = Run(Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy)))
     _refuse_existing(run, resume, overwrite)
     resumed = run if resume and (run.folder / CONFIG).is_file() else None
@@ -104,7 +113,8 @@ def plan_training(
         parent = _stored_parent(resumed)
     plans, parent_run, parent_config = _plan_parents(task, options, strategy, runs, parent, resume)
     if resumed:
-        config = {key: resumed.config[key] for key in (*OPTION_NAMES, "epochs_of_parents")}
+        stored = _stored_settings(resumed)
+        config = {key: stored[key] for key in (*OPTION_NAMES, "epochs_of_parents")}
     else:
         config = _resolve(task, options, strategy, parent_config)
     refuse_inside(find_source(config["data"]).root, run.folder, "runs")
@@ -161,6 +171,11 @@ def _stored_parent(resumed):
     return resumed.folder.parents[1] / resumed.config["parent_run"]
 
 
+def _stored_settings(run):
+    """What a run's config holds; an option that is younger than the run has its default."""
+    return DEFAULTS.given() | run.config
+
+
 def _plan_parents(task, options, strategy, runs, parent, resume):
     """Plans for the ancestors that have no run, the parent's run and its config."""
     if task.parent is None:
@@ -172,6 +187,9 @@ def _plan_parents(task, options, strategy, runs, parent, resume):
         return [], run, run.config
     if run is not None and not resume:
         raise CallError(f"the parent's run '{run.folder}' is not finished; go on with --resume.")
+    if task.parent.parent is None:
+        # A root on the way to a child that watches has nothing to watch itself.
+        options = replace(options, watch_parent=None)
     plans = plan_training(
         task.parent,
         options,
@@ -300,7 +318,7 @@ def _epochs_of_parents(task, settings, parent_config):
 
 def _refuse_other_settings(run, task, options, parent):
     """An interrupted run goes on by its own settings; what is given now must agree with them."""
-    stored = run.config
+    stored = _stored_settings(run)
     if run.task != task:
         raise CallError(
             f"the spec of task {task.name} has changed since run '{run.folder}' was started; train "
@@ -331,7 +349,10 @@ def _facts(task, strategy, config, manifest, run, parent_run):
     """What `config.json` holds beside the settings."""
     versions = ("modnet-keras", "tensorflow", "keras", "numpy")
     table = get_strategy(strategy).table(task.level)
-    parent = parent_run and os.path.relpath(parent_run.folder, run.folder.parents[1])
+    # Resolved, or links on the way would lead elsewhere when the path is followed back.
+    parent = parent_run and os.path.relpath(
+        parent_run.folder.resolve(), run.folder.parents[1].resolve()
+    )
     return {
         "task": task.name,
         "level": task.level,

@@ -84,7 +84,7 @@ class Run:
         config = self._read_json(CONFIG, CONFIG_TYPES)
         for key, kind in CONFIG_TYPES.items():
             if not isinstance(config[key], kind):
-                raise self._damaged(CONFIG, f"{key} is {config[key]!r}")
+                raise self.damaged(CONFIG, f"{key} is {config[key]!r}")
         return config
 
     @cached_property
@@ -103,7 +103,7 @@ class Run:
         try:
             return Task.from_dict(self.config)
         except CallError as error:
-            raise self._damaged(CONFIG, error) from error
+            raise self.damaged(CONFIG, error) from error
 
     @cached_property
     def history(self):
@@ -115,9 +115,9 @@ class Run:
                     for row in csv.DictReader(text)
                 ]
         except (OSError, ValueError, TypeError) as error:
-            raise self._damaged(HISTORY, error) from error
+            raise self.damaged(HISTORY, error) from error
         if not rows or "epoch" not in rows[0]:
-            raise self._damaged(HISTORY, "no epochs in it")
+            raise self.damaged(HISTORY, "no epochs in it")
         return rows
 
     @cached_property
@@ -130,14 +130,14 @@ class Run:
         try:
             return keras.models.load_model(self.folder / MODEL, compile=False)
         except Exception as error:  # a broken archive raises whatever its reader meets first
-            raise self._damaged(MODEL, "no whole .keras archive of our layers") from error
+            raise self.damaged(MODEL, "no whole .keras archive of our layers") from error
 
     def check_hashes(self):
         """Hold the weights in `model.keras` against the hashes noted when it was trained."""
         from modnet_keras.models import hash_parts
 
         if hash_parts(self.model) != self.hashes["after"]:
-            raise self._damaged(MODEL, "its weights are not those that were trained")
+            raise self.damaged(MODEL, "its weights are not those that were trained")
 
     def manifest(self, data=None):
         """The run's manifest, its paths taken below its own data folder or another of the same."""
@@ -153,12 +153,13 @@ class Run:
             contents = json.loads((self.folder / name).read_text())
             missing = [key for key in keys if key not in contents]
         except (OSError, ValueError, TypeError) as error:
-            raise self._damaged(name, error) from error
+            raise self.damaged(name, error) from error
         if missing:
-            raise self._damaged(name, f"without {', '.join(missing)}")
+            raise self.damaged(name, f"without {', '.join(missing)}")
         return contents
 
-    def _damaged(self, name, error):
+    def damaged(self, name, error):
+        """The error for one of the run's files that cannot be used, and why."""
         reason = str(error).split("\n", 1)[0].rstrip(".")
         return WorkError(
             f"run '{self.folder}' is damaged: {name} cannot be used ({reason}); "

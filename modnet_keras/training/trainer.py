@@ -13,7 +13,7 @@ from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset, fin
 from modnet_keras.data.manifest import SPLITS, build_manifest
 from modnet_keras.errors import WorkError
 from modnet_keras.files import whole_file, write_table
-from modnet_keras.models import build_model, grow, hash_parts
+from modnet_keras.models import build_model, grow, hash_parts, tap
 from modnet_keras.tasks import load_task
 from modnet_keras.training import callbacks as ours
 from modnet_keras.training.checkpoint import load_snapshot
@@ -36,6 +36,7 @@ from modnet_keras.training.run import (
     SNAPSHOT,
 )
 from modnet_keras.training.strategies import get_strategy
+from modnet_keras.training.watch import ParentWatch, sample_of_parent
 
 EVALUATION_BATCH = 256
 SAMPLE_PICTURES = 8
@@ -76,7 +77,11 @@ def train(
         Called with each `Plan` when its run is whole.
     **options
         The fields of `Options`: data, seed, val_fraction, image_size, batch_size, epochs,
-        learning_rate, recipe, augment, augment_val, precision.
+        learning_rate, recipe, augment, augment_val, precision, watch_parent. The last one, a
+        bool, has the parent's accuracy under the child's weights logged at the end of every epoch,
+        on a fixed sample of the parent's validation images: `parent_accuracy` in `history.csv`.
+        The training is the same to the bit, and an epoch takes less than a tenth longer.
+        Ancestors that are trained first watch theirs too, but for the root, which has none.
 
     Returns
     -------
@@ -104,6 +109,8 @@ def train(
     )
     for plan in plans:
         check_parent(plan)
+        if _watches(plan) and plan.parent.is_finished:
+            sample_of_parent(plan)
     for plan in plans:
         if on_plan:
             on_plan(plan)
@@ -137,15 +144,7 @@ def evaluate(run, data=None):
     ['accuracy', 'auc', 'loss', 'n', 'sensitivity', 'specificity']
     """
     configure_threads()
-    own = run.manifest(data)
-    whole = build_manifest(
-        run.task,
-        data or run.config["data"],
-        seed=run.config["seed"],
-        val_fraction=run.config["val_fraction"],
-        balance=False,
-        known_folders={name for path in own.path for name in path.split("/")[:-1]},
-    )
+    own, whole = run.manifest(data), whole_manifest(run, data)
     if whole.fingerprint == run.config["fingerprint"]:
         return _evaluate_split(run.model, own, "val", run.config)
     if data is None:
@@ -161,6 +160,37 @@ def evaluate(run, data=None):
     ]
     logits, labels = map(np.concatenate, zip(*parts, strict=True))
     return compute_metrics(labels, logits)
+
+
+def whole_manifest(run, data=None):
+    """All images that a run's task finds in its data folder, or in another, as they are now."""
+    folders = {name for path in run.manifest(data).path for name in path.split("/")[:-1]}
+    return build_manifest(
+        run.task,
+        data or run.config["data"],
+        seed=run.config["seed"],
+        val_fraction=run.config["val_fraction"],
+        balance=False,
+        known_folders=folders,
+    )
+
+
+def own_manifest(run, data=None):
+    """A run's manifest, its images below its own data folder or where that was moved to.
+
+    Raises
+    ------
+    WorkError
+        If the images there are not those of the run.
+    """
+    manifest = run.manifest(data)
+    if whole_manifest(run, data).fingerprint != run.config["fingerprint"]:
+        raise WorkError(
+            f"the pictures in '{data or run.config['data']}' are not those that run '{run.folder}' "
+            "was trained on, some were added, removed or changed; name a folder that holds these "
+            "and no others with --data."
+        )
+    return manifest
 
 
 def _carry_out(plan, overwrite):
@@ -218,11 +248,12 @@ def _fit(model, plan, history):
         crop_area=get_recipe(config["recipe"]).crop_area,
         seed=config["seed"],
     )
+    watch = [_make_watch(model, plan)] if _watches(plan) else []
     progress = ours.ShowProgress(
         f"{plan.task.name} ({config['strategy']})", config["epochs"], steps, len(history)
     )
     try:
-        with _undecodable_named(plan.manifest):
+        with undecodable_named(plan.manifest):
             if not history:
                 _write_sample(run, stream)
             model.fit(
@@ -236,9 +267,10 @@ def _fit(model, plan, history):
                     ours.StopOnNaN(run),
                     ours.PlainLoss(),
                     ours.Validation(
-                        _evaluation_dataset(plan.manifest, "val", config),
+                        evaluation_dataset(plan.manifest, "val", config),
                         plan.manifest.labels("val"),
                     ),
+                    *watch,
                     ours.Records(run, history),
                     keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
                     progress,
@@ -248,8 +280,22 @@ def _fit(model, plan, history):
         progress.close()
 
 
+def _watches(plan):
+    return plan.manifest is not None and plan.config["watch_parent"]
+
+
+def _make_watch(model, plan):
+    sample = sample_of_parent(plan)
+    with undecodable_named(sample):
+        return ParentWatch(
+            tap(model, plan.parent.model),
+            evaluation_dataset(sample, "val", plan.parent.config),
+            sample.labels("val"),
+        )
+
+
 @contextlib.contextmanager
-def _undecodable_named(manifest):
+def undecodable_named(manifest):
     """Name the picture that passed the quick check and that TensorFlow cannot decode."""
     try:
         yield
@@ -293,7 +339,8 @@ def _finish(model, plan):
     plan.run.model = plain
 
 
-def _evaluation_dataset(manifest, split, config):
+def evaluation_dataset(manifest, split, config):
+    """A split's pictures as a run of these settings evaluates them: all, once, in order."""
     augmented = config["augment_val"] and split == "val"
     return build_dataset(
         manifest,
@@ -308,8 +355,8 @@ def _evaluation_dataset(manifest, split, config):
 
 
 def _predict_split(model, manifest, split, config):
-    with _undecodable_named(manifest):
-        logits = model.predict(_evaluation_dataset(manifest, split, config), verbose=0)
+    with undecodable_named(manifest):
+        logits = model.predict(evaluation_dataset(manifest, split, config), verbose=0)
     return logits[:, 0], manifest.labels(split)
 
 
