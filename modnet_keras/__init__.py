@@ -14,6 +14,7 @@ _MODULES = {
     "grow": "modnet_keras.models",
     "load_run": "modnet_keras.training",
     "load_task": "modnet_keras.tasks",
+    "measure_forgetting": "modnet_keras.api",
     "steps_per_epoch": "modnet_keras.data.input_pipeline",
     "tap": "modnet_keras.models",
     "train": "modnet_keras.api",

@@ -1,6 +1,8 @@
 """Python's counterparts of the commands, where they take more than one part of the package."""
 
+from modnet_keras.reports.forgetting_plots import draw_attribution, draw_forgetting
 from modnet_keras.reports.plots import draw_comparison, draw_history
+from modnet_keras.studies import forgetting
 from modnet_keras.training import trainer
 
 
@@ -13,7 +15,8 @@ def train(task, **options):
     **options
         Those of `modnet_keras.training.trainer.train`, which are those of the command: strategy,
         data, runs, name, parent, seed, val_fraction, image_size, batch_size, epochs,
-        learning_rate, recipe, augment, augment_val, precision, resume, overwrite; and on_plan.
+        learning_rate, recipe, augment, augment_val, precision, watch_parent, resume, overwrite;
+        and on_plan.
 
     Returns
     -------
@@ -33,3 +36,32 @@ def train(task, **options):
         draw_comparison(plan.run.folder.parent)
 
     return trainer.train(task, on_finished=draw, **options)
+
+
+def measure_forgetting(task, **options):
+    """Measure what every run of a task has forgotten of its parent's task; draw the figures.
+
+    Parameters
+    ----------
+    task : str, path or Task
+        The child.
+    **options
+        Those of `modnet_keras.studies.forgetting.measure_forgetting`: runs, strategies, data,
+        repair, on_families, on_progress.
+
+    Returns
+    -------
+    Forgetting
+        `rows`, `attribution` and `repairs` are what the tables in `<runs>/<task>/` hold.
+
+    Examples
+    --------
+    >>> from modnet_keras import measure_forgetting
+    >>> result = measure_forgetting("canines", runs="runs", strategies=["frozen"])
+    >>> [(row["run"], row["split"], row["forgetting"]) for row in result.rows]
+    [('frozen', 'val', 0.0), ('frozen', 'train', 0.0)]
+    """
+    result = forgetting.measure_forgetting(task, **options)
+    draw_forgetting(result.folder)
+    draw_attribution(result.folder)
+    return result

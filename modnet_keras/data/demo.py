@@ -85,15 +85,20 @@ _SOURCES = (
 )
 
 
-def demo_folder(progress: Callable[[int, int], None] | None = None) -> Path:
-    """Folder of the demo data in the user's cache, drawn now if it is not there yet.
+def demo_place() -> Path:
+    """Where the demo data lie in the user's cache once they are drawn.
 
-    Its name changes with the code that draws it. It appears whole or not at all.
+    The name changes with the code that draws them.
     """
     digest = hashlib.sha256(f"{IMAGES_PER_CLASS} {SEED}".encode())
     for name in _SOURCES:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    folder = cache_folder() / f"demo-{digest.hexdigest()[:12]}"
+    return cache_folder() / f"demo-{digest.hexdigest()[:12]}"
+
+
+def demo_folder(progress: Callable[[int, int], None] | None = None) -> Path:
+    """Folder of the demo data, drawn now if it is not there yet: whole or not at all."""
+    folder = demo_place()
     if folder.is_dir():
         return folder
     try:

@@ -52,8 +52,11 @@ class Index:
         return digest.hexdigest()
 
 
-def find_source(data):
+def find_source(data, *, prepare=True):
     """The source that `--data` names: "demo", "tiny-imagenet" or a folder.
+
+    Where `prepare` is False the demo is not drawn and Tiny ImageNet not fetched: a source that is
+    not in the cache is refused.
 
     Examples
     --------
@@ -65,11 +68,12 @@ pictures, demo or tiny-imagenet.
     """
     data = str(data)
     if data == "demo":
-        from modnet_keras.data.demo import demo_folder
+        from modnet_keras.data.demo import demo_folder, demo_place
 
-        return Source(data, demo_folder())
+        return Source(data, demo_folder() if prepare else _kept(data, demo_place()))
     if data == "tiny-imagenet":
-        return Source(data, _tiny_imagenet_folder())
+        place = _tiny_imagenet_place()
+        return Source(data, _fetched(place) if prepare else _kept(data, place))
     folder = Path(data).expanduser()
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "is not there"
@@ -91,13 +95,22 @@ def refuse_inside(root, target, option):
         )
 
 
-def _tiny_imagenet_folder():
-    folder = cache_folder() / "tiny-imagenet"
-    whole = folder / "tiny-imagenet-200"
-    if not whole.is_dir():
-        _fetch_tiny_imagenet(folder).rename(whole)
+def _tiny_imagenet_place():
     # Its val/ has no folder a class; train/ alone is split, as every other folder is.
-    return whole / "train"
+    return cache_folder() / "tiny-imagenet" / "tiny-imagenet-200" / "train"
+
+
+def _fetched(place):
+    whole = place.parent
+    if not whole.is_dir():
+        _fetch_tiny_imagenet(whole.parent).rename(whole)
+    return place
+
+
+def _kept(data, place):
+    if not place.is_dir():
+        raise CallError(f"the data '{data}' is not in the cache {cache_folder()} any more.")
+    return place
 
 
 def _fetch_tiny_imagenet(folder):

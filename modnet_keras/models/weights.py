@@ -12,25 +12,16 @@ KINDS = {
 """The kinds of weights of a stem or stage, and their names: the last step of a weight's path."""
 
 
-def weights_of(model, part, kinds=tuple(KINDS)):
-    """The variables of some kinds in one part of a model.
+def weights_of(part, kind):
+    """The variables of one kind, a key of `KINDS`, in a part of a model: a list."""
+    return [variable for variable in part.variables if variable.name in KINDS[kind]]
 
-    Parameters
-    ----------
-    model : keras.Model
-        As built by `build_model` or `grow`.
-    part : str
-        `stem`, `stage_1` ...
-    kinds : sequence of str
-        Keys of `KINDS`.
 
-    Returns
-    -------
-    dict of str to variable
-        By path, in the model's order.
-    """
-    names = {name for kind in kinds for name in KINDS[kind]}
-    return {v.path: v for v in model.get_layer(part).variables if v.name in names}
+def copy_part(part):
+    """A copy of a part of a model, with the same bits in weights of its own."""
+    copy = keras.models.clone_model(part)
+    copy.set_weights(part.get_weights())
+    return copy
 
 
 def hash_parts(model):
@@ -58,7 +49,7 @@ def hash_parts(model):
     """
     hashes = {}
     for part in model.layers[1:]:
-        statistics = [v for v in part.variables if v.name in KINDS["statistics"]]
+        statistics = weights_of(part, "statistics")
         weights = [v for v in part.variables if v.name not in KINDS["statistics"]]
         hashes[part.name] = {"weights": _hash(weights)}
         if statistics:

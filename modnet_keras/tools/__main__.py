@@ -33,6 +33,16 @@ COMMANDS = {
         "measure a trained task, on its own images or on others",
         "modnet evaluate --run=runs/canines/frozen",
     ),
+    "forget": Command(
+        "modnet_keras.tools.forget:forget",
+        "measure what a task's runs have forgotten of its parent's task, and why",
+        "modnet forget --task=canines",
+    ),
+    "report": Command(
+        "modnet_keras.tools.report:report",
+        "write one page of everything that a runs folder holds",
+        "modnet report --runs=runs",
+    ),
 }
 
 _TERMINATED = 143

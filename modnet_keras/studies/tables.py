@@ -1,0 +1,19 @@
+"""The forgetting test's files and the words for what they hold, for who writes and who shows them.
+
+Loads no TensorFlow.
+"""
+
+FORGETTING = "forgetting.csv"
+DETAILS = "forgetting.json"
+ATTRIBUTION = "forgetting_attribution.csv"
+REPAIR = "forgetting_repair.csv"
+
+MEASURES = ("accuracy", "sensitivity", "specificity")
+# In the order in which they are shown: validation is what counts.
+SPLIT_NAMES = {"val": "validation", "train": "training"}
+KIND_NAMES = {
+    "statistics": "batch-norm statistics",
+    "scale_shift": "batch-norm scale and shift",
+    "convolutions": "convolution weights",
+}
+ALL_STAGES = "all"

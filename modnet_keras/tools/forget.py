@@ -1,0 +1,155 @@
+"""The command `forget`."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from modnet_keras.studies.tables import ALL_STAGES, KIND_NAMES, MEASURES, SPLIT_NAMES
+from modnet_keras.tools import options as option
+from modnet_keras.tools.output import show_table, write_rows
+
+
+def forget(
+    task: option.Task,
+    strategies: option.Strategies = None,
+    runs: option.Runs = Path("runs"),
+    data: option.Data = None,
+    repair: option.Repair = False,
+    to: option.TableFile = None,
+) -> None:
+    """Measure what every run of a task has forgotten of its parent's task, and why.
+
+    The parent's head is put on the child's stages and asked the parent's question, on the parent's
+    own validation and training pictures apart; --data says where these are now, if they were moved.
+    Beside the runs, in RUNS/TASK/: forgetting.csv and .png; forgetting_attribution.csv and
+    attribution.png, what each kind of the child's weights costs the parent, stage by stage; and
+    with --repair forgetting_repair.csv, what each repair gives back without training the child
+    anew. Each call writes these files anew, about the runs that it measured. Intervals (95 %) and
+    tests hold for these trained models, not for their strategies.
+
+    Examples
+    --------
+    modnet forget --task=canines
+    modnet forget --task=canines --strategies=frozen,finetune --repair
+    modnet forget --task=canines --to=forgetting.json
+    """
+    from modnet_keras.api import measure_forgetting
+    from modnet_keras.data.sources import refuse_inside
+
+    def refuse_data_folders(families):
+        for family in families if to else ():
+            refuse_inside(family.manifest.root, to, "to")
+
+    with _progress() as bar:
+        row = bar.add_task("Preparing", total=None)
+        result = measure_forgetting(
+            task,
+            runs=runs,
+            strategies=strategies,
+            data=data,
+            repair=repair,
+            on_families=refuse_data_folders,
+            on_progress=lambda done, images: bar.update(
+                row, description="Pictures", completed=done, total=images
+            ),
+        )
+    for run in result.unfinished:
+        print(f"Left out, for its training has not ended: {run.folder}")
+    for split, name in SPLIT_NAMES.items():
+        show_table(f"Parent's task, {name} pictures", _shown_rows(result, split))
+    for name, kinds in result.kinds.items():
+        print(_reason(result, name, kinds))
+    if result.repairs:
+        show_table("Repairs, validation pictures", result.repairs)
+    elif repair:
+        print("Nothing to repair: no run forgot anything on validation.")
+    if to:
+        write_rows(to, _written_rows(result))
+        print(f"Written to {to}")
+    print(result.folder)
+
+
+def _progress():
+    console = Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _shown_rows(result, split):
+    baselines = [
+        {
+            "run": f"{row['run']} (before)",
+            **_measures(row),
+            "forgetting": None,
+            "95 %": "",
+            "lost": None,
+            "gained": None,
+            "p (Holm)": None,
+            "identical to the parent": "",
+        }
+        for row in result.baselines
+        if row["split"] == split
+    ]
+    return baselines + [
+        {
+            "run": row["run"],
+            **_measures(row),
+            "forgetting": row["forgetting"].value,
+            "95 %": f"{row['forgetting'].low:.3f} to {row['forgetting'].high:.3f}",
+            "lost": row["lost"],
+            "gained": row["gained"],
+            "p (Holm)": row["p_holm"],
+            "identical to the parent": _identical(row),
+        }
+        for row in result.runs
+        if row["split"] == split
+    ]
+
+
+def _written_rows(result):
+    tested = ("lost", "gained", "p_value", "p_holm")
+    return [
+        row | {key: details[key] for key in tested} | {"identical": _identical(details)}
+        for row, details in zip(result.rows, result.runs, strict=True)
+    ]
+
+
+def _measures(row):
+    return {measure: row[measure] and row[measure].value for measure in MEASURES}
+
+
+def _identical(row):
+    """What of a run its hashes show to be the parent's to the bit."""
+    if row["identical"]:
+        return "all"
+    whole, weights = row["identical_parts"], row["identical_weights"]
+    others = [part for part in weights if part not in whole]
+    shown = [", ".join(whole)] if whole else []
+    return "; ".join(shown + ([f"weights of {', '.join(others)}"] if others else [])) or "nothing"
+
+
+def _reason(result, run, kinds):
+    """One sentence: what of a run differs from its parent, and what each costs alone."""
+    if not kinds:
+        return f"{run}: identical to the parent; its logits are the parent's to the bit."
+    costs = {
+        row["kind"]: row["cost"]
+        for row in result.attribution
+        if row["run"] == run and row["stage"] == ALL_STAGES
+    }
+    forgotten = next(
+        row["forgetting"].value
+        for row in result.runs
+        if row["run"] == run and row["split"] == "val"
+    )
+    shown = ", ".join(f"{KIND_NAMES[kind]} {costs[kind]:.4f}" for kind in kinds)
+    same = [KIND_NAMES[kind] for kind in KIND_NAMES if kind not in kinds]
+    rest = f"; identical to the parent: {' and '.join(same)}" if same else ""
+    return f"{run}: of the {forgotten:.4f} forgotten, swapped into the parent alone: {shown}{rest}."
