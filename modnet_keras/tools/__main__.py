@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "forget": Command(
         "modnet_keras.tools.forget:forget",
-        "measure what a task's runs have forgotten of its parent's task, and why",
+        "measure what runs have forgotten of their parent's task, and why",
         "modnet forget --task=canines",
     ),
     "report": Command(

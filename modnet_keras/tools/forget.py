@@ -58,10 +58,11 @@ def forget(
         print(f"Left out, for its training has not ended: {run.folder}")
     for split, name in SPLIT_NAMES.items():
         show_table(f"Parent's task, {name} pictures", _shown_rows(result, split))
-    for name, kinds in result.kinds.items():
-        print(_reason(result, name, kinds))
+    for row in result.runs:
+        if row["split"] == "val":
+            print(_reason(result, row))
     if result.repairs:
-        show_table("Repairs, validation pictures", result.repairs)
+        show_table("Repairs, validation pictures", _shown_repairs(result))
     elif repair:
         print("Nothing to repair: no run forgot anything on validation.")
     if to:
@@ -83,17 +84,9 @@ def _progress():
 
 
 def _shown_rows(result, split):
+    nothing = {"forgetting": None, "95 %": "", "lost": None, "gained": None, "p (Holm)": ""}
     baselines = [
-        {
-            "run": f"{row['run']} (before)",
-            **_measures(row),
-            "forgetting": None,
-            "95 %": "",
-            "lost": None,
-            "gained": None,
-            "p (Holm)": None,
-            "identical to the parent": "",
-        }
+        {"run": f"before: {row['run']}", **_measures(row), **nothing}
         for row in result.baselines
         if row["split"] == split
     ]
@@ -102,14 +95,22 @@ def _shown_rows(result, split):
             "run": row["run"],
             **_measures(row),
             "forgetting": row["forgetting"].value,
-            "95 %": f"{row['forgetting'].low:.3f} to {row['forgetting'].high:.3f}",
+            "95 %": _ends(*row["forgetting"][1:]),
             "lost": row["lost"],
             "gained": row["gained"],
-            "p (Holm)": row["p_holm"],
-            "identical to the parent": _identical(row),
+            "p (Holm)": "< 0.0001" if row["p_holm"] < 0.0001 else f"{row['p_holm']:.4f}",
         }
         for row in result.runs
         if row["split"] == split
+    ]
+
+
+def _shown_repairs(result):
+    shown = ("run", "repair", "accuracy_before", "accuracy", "given_back")
+    return [
+        {key.replace("_", " "): row[key] for key in shown}
+        | {"95 %": _ends(row["ci_low"], row["ci_high"])}
+        for row in result.repairs
     ]
 
 
@@ -125,6 +126,10 @@ def _measures(row):
     return {measure: row[measure] and row[measure].value for measure in MEASURES}
 
 
+def _ends(low, high):
+    return f"{low:.3f} to {high:.3f}"
+
+
 def _identical(row):
     """What of a run its hashes show to be the parent's to the bit."""
     if row["identical"]:
@@ -135,21 +140,19 @@ def _identical(row):
     return "; ".join(shown + ([f"weights of {', '.join(others)}"] if others else [])) or "nothing"
 
 
-def _reason(result, run, kinds):
-    """One sentence: what of a run differs from its parent, and what each costs alone."""
-    if not kinds:
+def _reason(result, row):
+    """One sentence: what a run has of its parent, and what each kind of the others cost alone."""
+    run = row["run"]
+    if row["identical"]:
         return f"{run}: identical to the parent; its logits are the parent's to the bit."
     costs = {
-        row["kind"]: row["cost"]
-        for row in result.attribution
-        if row["run"] == run and row["stage"] == ALL_STAGES
+        swap["kind"]: swap["cost"]
+        for swap in result.attribution
+        if swap["run"] == run and swap["stage"] == ALL_STAGES
     }
-    forgotten = next(
-        row["forgetting"].value
-        for row in result.runs
-        if row["run"] == run and row["split"] == "val"
-    )
+    kinds = result.kinds[run]
     shown = ", ".join(f"{KIND_NAMES[kind]} {costs[kind]:.4f}" for kind in kinds)
-    same = [KIND_NAMES[kind] for kind in KIND_NAMES if kind not in kinds]
-    rest = f"; identical to the parent: {' and '.join(same)}" if same else ""
-    return f"{run}: of the {forgotten:.4f} forgotten, swapped into the parent alone: {shown}{rest}."
+    return (
+        f"{run}: forgot {row['forgetting'].value:.4f}; what its weights cost, each kind alone put "
+        f"into the parent: {shown}; identical to the parent: {_identical(row)}."
+    )
