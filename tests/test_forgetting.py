@@ -347,6 +347,10 @@ def test_the_command_writes_what_the_design_says(own, command, tmp_path):
     assert len(attribution) == 4 * 4 * 3
     details = json.loads((folder / "forgetting.json").read_text())
     assert details["parent_task"] == "animals" and len(details["baselines"]) == 2
+    assert details["hashes"] == {
+        f"{run.parent.name}/{run.name}": load_run(run).hashes["after"]
+        for run in (own / "animals" / "scratch", *sorted((own / "canines").glob("*/")))
+    }
     for row in details["runs"]:
         assert row["p_value"] <= row["p_holm"] <= 1.0
 

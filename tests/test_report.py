@@ -251,11 +251,11 @@ def test_figures_of_weights_that_are_gone_are_said_to_be(own_runs, tmp_path):
     hashes = json.loads((own_runs / "canines" / "frozen" / "hashes.json").read_text())
     details = json.loads(file.read_text())
     for measured, said in ((hashes["after"], False), (hashes["before"], True)):
-        file.write_text(json.dumps(details | {"hashes": {"frozen": measured}}))
+        file.write_text(json.dumps(details | {"hashes": {"canines/frozen": measured}}))
         text = page_of(own_runs, tmp_path).sections["task-1"]
-        assert ("Since forgetting was measured, frozen changed" in text) is said
-    file.write_text(json.dumps(details | {"hashes": {"gone": hashes["after"]}}))
-    assert "gone changed" in page_of(own_runs, tmp_path).sections["task-1"]
+        assert ("Since forgetting was measured, canines/frozen changed" in text) is said
+    file.write_text(json.dumps(details | {"hashes": {"canines/gone": hashes["after"]}}))
+    assert "canines/gone changed" in page_of(own_runs, tmp_path).sections["task-1"]
 
 
 def test_names_cannot_break_the_page(own_runs, demo, tmp_path, page):

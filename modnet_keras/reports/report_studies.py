@@ -54,13 +54,13 @@ def read_studies(folder):
                 "forget."
             )
     if studies["forgetting"]:
-        studies["problems"] += _outdated(studies["forgetting"]["hashes"], Path(folder))
+        studies["problems"] += _outdated(studies["forgetting"]["hashes"], Path(folder).parent)
     return studies
 
 
-def _outdated(measured, folder):
+def _outdated(measured, runs):
     """A sentence if runs were trained anew, or taken away, since they were measured."""
-    changed = [name for name in measured if _hashes_now(folder / name) != measured[name]]
+    changed = [name for name in measured if _hashes_now(runs / name) != measured[name]]
     if changed:
         yield (
             f"Since forgetting was measured, {plain_text(', '.join(changed))} changed: what is "

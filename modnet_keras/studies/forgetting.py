@@ -62,7 +62,8 @@ class Forgetting:
         The rows of `forgetting_repair.csv`; empty where no repair was asked for, or nothing was
         forgotten.
     hashes : dict of str to dict
-        For each run the hashes of the weights that were measured.
+        The hashes of the weights that were measured, of parents and children, by the run's path
+        from the runs folder.
     unfinished : list of Run
         Runs that were left out because their training has not ended.
     """
@@ -165,6 +166,9 @@ class _Measurement:
 
     def carry_out(self, repair):
         """Measure both splits, attribute, repair."""
+        self.result.hashes[self.family.name] = self.family.parent.hashes["after"]
+        for run in self.family.children:
+            self.result.hashes[f"{run.config['task']}/{run.name}"] = run.hashes["after"]
         networks = {BASELINE: self.parent.layers[1:]}
         networks |= {name: tapped.layers[1:] for name, tapped in self.taps.items()}
         changed = [name for name, same in self.identical.items() if not same]
@@ -237,7 +241,6 @@ class _Measurement:
         stages = [part.name for part in self.parent.layers[1:-1]]
         for run in self.family.children:
             self.result.kinds[run.name] = differing_kinds(self.parent, self.taps[run.name])
-            self.result.hashes[run.name] = run.hashes["after"]
             for kind, stage in itertools.product(KINDS, (*stages, ALL_STAGES)):
                 swap = (run.name, stage, kind) if run.name in changed else BASELINE
                 accuracy = _share_right(labels, outputs[swap])
