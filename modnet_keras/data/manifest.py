@@ -1,7 +1,6 @@
 """The manifest: the balanced, seeded, split list of the images of one task."""
 
 import csv
-import hashlib
 import io
 import math
 import os
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from modnet_keras.data.sources import find_source, index_source
-from modnet_keras.errors import WorkError
+from modnet_keras.data.splits import draw_fold, draw_split, rank, smallest_class
+from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.tasks import Labeller, image_class
 
@@ -110,7 +110,15 @@ def read_manifest(file, root, fingerprint):
 
 
 def build_manifest(
-    task, data="demo", *, seed=0, val_fraction=None, balance=True, known_folders=(), progress=None
+    task,
+    data="demo",
+    *,
+    seed=0,
+    val_fraction=None,
+    fold=None,
+    balance=True,
+    known_folders=(),
+    progress=None,
 ):
     """List, check, label, split and balance the images of a task.
 
@@ -127,6 +135,8 @@ def build_manifest(
     val_fraction : float, optional
         Share of each class that is for validation. Where absent: the folder's own `train/` and
         `val/` if it has both at its top, else 0.2.
+    fold : Fold, optional
+        Split by this fold instead; `seed` then only draws what balancing takes.
     balance : bool
         Whether to draw as many images of the larger side as there are of the smaller one, within
         each split, evenly over the larger side's classes as far as they last. Without it a side may
@@ -143,7 +153,8 @@ def build_manifest(
     Raises
     ------
     CallError
-        If the data folder is not there or an entry of the spec is no synset and no folder.
+        If the data folder is not there, an entry of the spec is no synset and no folder, or a class
+        of the task has fewer images than there are folds.
     WorkError
         If a split has no readable image of one of the two sides; unbalanced, if there is none.
 
@@ -155,21 +166,38 @@ def build_manifest(
     True
     """
     source = find_source(data)
-    index = index_source(source, progress)
+    return draw_manifest(
+        task,
+        source,
+        index_source(source, progress),
+        seed=seed,
+        val_fraction=val_fraction,
+        fold=fold,
+        balance=balance,
+        known_folders=known_folders,
+    )
+
+
+def draw_manifest(
+    task, source, index, *, seed, val_fraction=None, fold=None, balance=True, known_folders=()
+):
+    """What `build_manifest` does once the images are listed: many manifests of one index."""
+    data = source.name
     if not index.paths:
         raise WorkError(f"data folder '{data}' holds no pictures (.jpg, .png, .bmp, .gif, .webp).")
     labelled, unmatched = _label(index, task, known_folders)
-    own_split = has_own_split(source.root) and val_fraction is None
+    readable = [row for row in labelled if row[0] not in index.unreadable]
+    own_split = fold is None and val_fraction is None and has_own_split(source.root)
     if own_split:
         splits = {path: path.split("/", 1)[0] for path in index.paths}
+        readable = [row for row in readable if splits[row[0]] in SPLITS]
         labelled = [row for row in labelled if splits[row[0]] in SPLITS]
+    elif fold:
+        _refuse_small_classes(task, data, readable, fold)
+        splits = draw_fold(index.paths, fold)
     else:
-        splits = _draw_split(index.paths, seed, resolve_val_fraction(source.root, val_fraction))
-    rows = [
-        (path, cls, label, splits[path])
-        for path, cls, label in labelled
-        if path not in index.unreadable
-    ]
+        splits = draw_split(index.paths, seed, resolve_val_fraction(source.root, val_fraction))
+    rows = [(path, cls, label, splits[path]) for path, cls, label in readable]
     available = Counter((label, cls, split) for _, cls, label, split in rows)
     if balance:
         _refuse_empty_sides(task, data, available, own_split)
@@ -228,24 +256,16 @@ def _label(index, task, known_folders):
     return rows, labeller.unmatched_entries
 
 
-def _rank(seed, image_class, path):
-    """Place of an image within its class: by SHA-256 of (seed, class, file name), then by path."""
-    name = path.rsplit("/", 1)[-1]
-    return hashlib.sha256(os.fsencode(f"{seed}\0{image_class}\0{name}")).digest(), path
-
-
-def _draw_split(paths, seed, val_fraction):
-    """Split every image of the folder, of whatever task: only so is the split one for all."""
-    by_class = defaultdict(list)
-    for path in paths:
-        cls = image_class(tuple(path.split("/")[:-1]))
-        by_class[cls].append(_rank(seed, cls, path))
-    splits = {}
-    for ranked in by_class.values():
-        held_out = round(val_fraction * len(ranked))
-        for place, (_, path) in enumerate(sorted(ranked)):
-            splits[path] = "val" if place < held_out else "train"
-    return splits
+def _refuse_small_classes(task, data, labelled, fold):
+    if not labelled:
+        return
+    cls, images = smallest_class(cls for _, cls, _ in labelled)
+    if images < fold.folds:
+        raise CallError(
+            f"--folds={fold.folds}: class '{cls}' of task {task.name} in data '{data}' has only "
+            f"{images} readable pictures, and each fold needs one of every class; give fewer folds "
+            "or more pictures."
+        )
 
 
 def _refuse_empty_sides(task, data, available, own_split):
@@ -285,7 +305,7 @@ def _draw_evenly(rows, target, seed):
     # From the smallest class on, so that what it lacks is shared among those that follow.
     for done, cls in enumerate(sorted(by_class, key=lambda cls: (len(by_class[cls]), cls))):
         share = math.ceil(left / (len(by_class) - done))
-        ranked = sorted(by_class[cls], key=lambda row: _rank(seed, row[1], row[0]))
+        ranked = sorted(by_class[cls], key=lambda row: rank(seed, row[1], row[0]))
         taken.extend(ranked[: min(share, len(ranked))])
         left = target - len(taken)
     return taken

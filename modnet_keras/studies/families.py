@@ -90,6 +90,24 @@ def identical_parts(child, parent, hashed=("weights", "statistics")):
     ]
 
 
+def refuse_unequal_bits(child, of_child, of_parent):
+    """Hold the logits of a child that is identical to its parent against the parent's, as bits.
+
+    Raises
+    ------
+    WorkError
+        If any differ.
+    """
+    # As numbers 0 and -0 would be equal, and two NaNs unequal.
+    unequal = int((of_child.view("uint32") != of_parent.view("uint32")).sum())
+    if unequal:
+        raise WorkError(
+            f"run '{child.folder}' has its parent's weights and statistics to the bit, and yet "
+            f"{unequal} of {len(of_parent)} logits differ from the parent's; they should be the "
+            "same bits."
+        )
+
+
 def _of_strategies(found, task, runs, strategies):
     for strategy in strategies or ():
         get_strategy(strategy)

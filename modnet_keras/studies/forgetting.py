@@ -13,11 +13,15 @@ import numpy as np
 
 from modnet_keras.data.input_pipeline import build_dataset
 from modnet_keras.data.manifest import SPLITS
-from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table, write_whole
 from modnet_keras.models import KINDS
 from modnet_keras.studies.attribution import differing_kinds, swapped_networks
-from modnet_keras.studies.families import find_families, identical_parts, tapped_model
+from modnet_keras.studies.families import (
+    find_families,
+    identical_parts,
+    refuse_unequal_bits,
+    tapped_model,
+)
 from modnet_keras.studies.networks import predict_all
 from modnet_keras.studies.repair import estimate_statistics, fit_head, restore_statistics
 from modnet_keras.studies.statistics import bootstrap_forgetting, holm, mcnemar_exact
@@ -205,7 +209,7 @@ class _Measurement:
         self.result.baselines.append(of_parent | baseline)
         for run in self.family.children:
             if self.identical[run.name]:
-                self._check_bits(run, outputs)
+                refuse_unequal_bits(run, outputs[run.name], outputs[BASELINE])
             after = _taken(outputs[run.name])
             estimates = bootstrap_forgetting(labels, before, after)
             self.result.runs.append(
@@ -222,17 +226,6 @@ class _Measurement:
                     "identical_parts": identical_parts(run, self.family.parent),
                     "identical_weights": identical_parts(run, self.family.parent, ["weights"]),
                 }
-            )
-
-    def _check_bits(self, run, outputs):
-        # As bits: numbers would call 0 and -0 equal, and two NaNs unequal.
-        own, parents = (outputs[name].view("uint32") for name in (run.name, BASELINE))
-        unequal = int((own != parents).sum())
-        if unequal:
-            raise WorkError(
-                f"run '{run.folder}' has its parent's weights and statistics to the bit, and yet "
-                f"{unequal} of {len(outputs[BASELINE])} logits differ from the parent's; they "
-                "should be the same bits."
             )
 
     def _attribute(self, changed, outputs):

@@ -1,4 +1,4 @@
-"""The forgetting test's files and the words for what they hold, for who writes and who shows them.
+"""The studies' files and the words for what they hold, for who writes and who shows them.
 
 Loads no TensorFlow.
 """
@@ -17,3 +17,14 @@ KIND_NAMES = {
     "convolutions": "convolution weights",
 }
 ALL_STAGES = "all"
+
+ESTIMATE = "estimate.csv"
+ESTIMATE_DETAILS = "estimate.json"
+# Beside the runs of a task: a runs folder of its own for each fold.
+ESTIMATE_FOLDER = "estimate"
+ESTIMATE_SETTINGS = "settings.json"
+ESTIMATE_COLUMNS = ("task", "strategy", "val_fraction", "repeat", "fold", "seed", "n")
+ESTIMATE_COLUMNS += ("accuracy", "sensitivity", "specificity", "auc", "forgetting")
+ESTIMATE_COLUMNS += ("seconds", "run")
+FOLD_RESULT = "result.json"
+FOLD_LOG = "log.txt"

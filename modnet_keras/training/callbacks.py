@@ -90,6 +90,21 @@ class Records(keras.callbacks.Callback):
         save_snapshot(self.run.folder / SNAPSHOT, self.model, epoch + 1, self.history)
 
 
+class TellEpoch(keras.callbacks.Callback):
+    """Tells whoever asked for it that an epoch is done and recorded."""
+
+    def __init__(self, plan, history, tell):
+        """Take the plan, the rows that `Records` adds to, and whom to tell."""
+        super().__init__()
+        self.plan = plan
+        self.history = history
+        self.tell = tell
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Pass the epoch's row on."""
+        self.tell(self.plan, self.history[-1])
+
+
 class ShowProgress(keras.callbacks.Callback):
     """A bar over all steps on a terminal, with the time left; elsewhere a line an epoch."""
 

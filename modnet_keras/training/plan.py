@@ -13,6 +13,7 @@ from pathlib import Path
 from modnet_keras.data import AUGMENTATIONS
 from modnet_keras.data.manifest import Manifest, build_manifest, resolve_val_fraction
 from modnet_keras.data.sources import BUILT_IN, find_source, refuse_inside
+from modnet_keras.data.splits import Fold
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.tasks import Task
 from modnet_keras.training.recipes import get_recipe
@@ -21,18 +22,22 @@ from modnet_keras.training.strategies import get_strategy
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 # What a child has in common with its parent, so that one split serves the whole hierarchy.
-INHERITED = ("seed", "val_fraction", "image_size")
+INHERITED = ("seed", "val_fraction", "fold", "image_size")
 SETTINGS_OF_RECIPE = ("image_size", "batch_size", "epochs", "learning_rate")
 INTRA_OP_THREADS = 2
 
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of a training as a user gives them; None leaves one to its default."""
+    """Settings of a training as a user gives them; None leaves one to its default.
+
+    `fold`, a `Fold`, takes the place of `val_fraction`; it is for the estimator.
+    """
 
     data: str | None = None
     seed: int | None = None
     val_fraction: float | None = None
+    fold: Fold | None = None
     image_size: int | None = None
     batch_size: int | None = None
     epochs: int | None = None
@@ -95,7 +100,7 @@ def plan_training(
     CallError, WorkError
         For everything about the call, the data and the parent's run that can be known beforehand.
     """
-    _check(options)
+    check_options(options)
     if resume and overwrite:
         raise CallError(
             "--resume goes on with a run and --overwrite replaces it; give one of them."
@@ -118,9 +123,7 @@ def plan_training(
     else:
         config = _resolve(task, options, strategy, parent_config)
     refuse_inside(find_source(config["data"]).root, run.folder, "runs")
-    manifest = build_manifest(
-        task, config["data"], seed=config["seed"], val_fraction=config["val_fraction"]
-    )
+    manifest = build_manifest(task, config["data"], **split_settings(config))
     if resumed and manifest.fingerprint != resumed.config["fingerprint"]:
         raise WorkError(
             f"the pictures in '{config['data']}' have changed since run '{run.folder}' was "
@@ -173,7 +176,7 @@ def _stored_parent(resumed):
 
 def _stored_settings(run):
     """What a run's config holds; an option that is younger than the run has its default."""
-    return DEFAULTS.given() | run.config
+    return asdict(DEFAULTS) | run.config
 
 
 def _plan_parents(task, options, strategy, runs, parent, resume):
@@ -201,8 +204,13 @@ def _plan_parents(task, options, strategy, runs, parent, resume):
     return plans, plans[-1].run, plans[-1].config
 
 
-def _check(options):
-    """Refuse values that no training could use; the command line has checked most before."""
+def check_options(options):
+    """Refuse values that no training could use; the command line has checked most before.
+
+    Raises
+    ------
+    CallError
+    """
     if options.recipe is not None:
         get_recipe(options.recipe)
     for key, known in (("augment", AUGMENTATIONS), ("precision", PRECISIONS)):
@@ -264,27 +272,54 @@ def _of_same_spec(run, task):
     return run
 
 
-def _resolve(task, options, strategy, parent_config):
-    """Every setting, from the options, the parent's run, the recipe and the defaults."""
+def resolve_options(options):
+    """Every setting that no parent's run has a say in, from the options, the recipe and defaults.
+
+    Returns
+    -------
+    dict
+        By the names of `Options`. `data` is a built-in name or an absolute path, `precision` is
+        resolved; `val_fraction` and `fold` are as they were given.
+    """
     given = options.given()
-    recipe_name = given.get("recipe", DEFAULTS.recipe)
-    recipe = get_recipe(recipe_name)
-    settings = DEFAULTS.given() | {key: getattr(recipe, key) for key in SETTINGS_OF_RECIPE}
-    settings |= {"val_fraction": None}
-    if parent_config:
-        _refuse_other_than_parent(task, given, parent_config)
-        settings |= {key: parent_config[key] for key in (*INHERITED, "data")}
-    settings |= given
-    source = find_source(settings["data"])
-    settings["data"] = _data_setting(source)
-    settings["val_fraction"] = resolve_val_fraction(source.root, settings["val_fraction"])
+    recipe = get_recipe(given.get("recipe", DEFAULTS.recipe))
+    settings = asdict(DEFAULTS) | {key: getattr(recipe, key) for key in SETTINGS_OF_RECIPE} | given
+    settings["data"] = _data_setting(find_source(settings["data"]))
     if settings["precision"] == "auto":
         settings["precision"] = _resolve_precision()
+    return settings
+
+
+def _resolve(task, options, strategy, parent_config):
+    """Every setting, from the options, the parent's run, the recipe and the defaults."""
+    if parent_config:
+        _refuse_other_than_parent(task, options.given(), parent_config)
+        taken = {key: parent_config.get(key) for key in (*INHERITED, "data")}
+        taken["fold"] = taken["fold"] and Fold(**taken["fold"])
+        options = replace(Options(**taken), **_attributes_given(options))
+    settings = resolve_options(options)
+    if settings["fold"] is None:
+        root = find_source(settings["data"]).root
+        settings["val_fraction"] = resolve_val_fraction(root, settings["val_fraction"])
     extra = 0
     if get_strategy(strategy).at_equal_compute:
         extra = _epochs_of_parents(task, settings, parent_config)
     settings["epochs"] += extra
-    return {key: settings[key] for key in OPTION_NAMES} | {"epochs_of_parents": extra}
+    return settings | {"epochs_of_parents": extra}
+
+
+def _attributes_given(options):
+    return {name: getattr(options, name) for name in options.given()}
+
+
+def split_settings(config):
+    """What of a run's config says how its images are split, as `build_manifest` takes it."""
+    fold = config.get("fold")
+    return {
+        "seed": config["seed"],
+        "val_fraction": config["val_fraction"],
+        "fold": fold and Fold(**fold),
+    }
 
 
 def _data_setting(source):
@@ -297,10 +332,10 @@ def _resolve_precision():
 
 def _refuse_other_than_parent(task, given, parent_config):
     for key in INHERITED:
-        if key in given and given[key] != parent_config[key]:
+        if key in given and given[key] != parent_config.get(key):
             raise CallError(
                 f"--{key}={given[key]}: task {task.name} takes {key} from its parent's run of "
-                f"{task.parent.name}, where it is {parent_config[key]}."
+                f"{task.parent.name}, where it is {parent_config.get(key)}."
             )
 
 
@@ -308,9 +343,7 @@ def _epochs_of_parents(task, settings, parent_config):
     """Epochs of this task that cost what the training of its parents did."""
     from modnet_keras.data.input_pipeline import steps_per_epoch
 
-    manifest = build_manifest(
-        task, settings["data"], seed=settings["seed"], val_fraction=settings["val_fraction"]
-    )
+    manifest = build_manifest(task, settings["data"], **split_settings(settings))
     steps = steps_per_epoch(manifest, settings["batch_size"])
     one = training_flops(task, settings["image_size"], steps * settings["batch_size"])
     return round(parent_config["training_flops_with_parents"] / one)

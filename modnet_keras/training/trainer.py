@@ -24,6 +24,7 @@ from modnet_keras.training.plan import (
     check_parent,
     configure_threads,
     plan_training,
+    split_settings,
 )
 from modnet_keras.training.recipes import get_recipe
 from modnet_keras.training.run import (
@@ -52,6 +53,7 @@ def train(
     resume=False,
     overwrite=False,
     on_plan=None,
+    on_epoch=None,
     on_finished=None,
     **options,
 ):
@@ -73,10 +75,12 @@ def train(
         refused.
     on_plan : callable, optional
         Called with each `Plan` before it is carried out.
+    on_epoch : callable, optional
+        Called with the `Plan` and the epoch's row of `history.csv` after each epoch.
     on_finished : callable, optional
         Called with each `Plan` when its run is whole.
     **options
-        The fields of `Options`: data, seed, val_fraction, image_size, batch_size, epochs,
+        The fields of `Options`: data, seed, val_fraction, fold, image_size, batch_size, epochs,
         learning_rate, recipe, augment, augment_val, precision, watch_parent. The last one, a
         bool, has the parent's accuracy under the child's weights logged at the end of every epoch,
         on a fixed sample of the parent's validation images: `parent_accuracy` in `history.csv`.
@@ -115,7 +119,7 @@ def train(
         if on_plan:
             on_plan(plan)
         if plan.manifest is not None:
-            _carry_out(plan, overwrite and plan is plans[-1])
+            _carry_out(plan, overwrite and plan is plans[-1], on_epoch)
         if on_finished:
             on_finished(plan)
     return plans[-1].run
@@ -168,8 +172,7 @@ def whole_manifest(run, data=None):
     return build_manifest(
         run.task,
         data or run.config["data"],
-        seed=run.config["seed"],
-        val_fraction=run.config["val_fraction"],
+        **split_settings(run.config),
         balance=False,
         known_folders=folders,
     )
@@ -193,7 +196,7 @@ def own_manifest(run, data=None):
     return manifest
 
 
-def _carry_out(plan, overwrite):
+def _carry_out(plan, overwrite, on_epoch=None):
     model = _make_model(plan)
     folder = plan.run.folder
     if overwrite and folder.exists():
@@ -209,7 +212,7 @@ def _carry_out(plan, overwrite):
         parent = plan.parent and plan.parent.hashes["after"]
         plan.run.write_json(HASHES, {"before": hash_parts(model), "after": None, "parent": parent})
         plan.run.write_json(CONFIG, plan.config)
-    _fit(model, plan, history)
+    _fit(model, plan, history, on_epoch)
     _finish(model, plan)
 
 
@@ -232,7 +235,7 @@ def _make_model(plan):
     )
 
 
-def _fit(model, plan, history):
+def _fit(model, plan, history, on_epoch):
     config, run = plan.config, plan.run
     steps = config["steps_per_epoch"]
     if len(history) == config["epochs"]:
@@ -249,6 +252,7 @@ def _fit(model, plan, history):
         seed=config["seed"],
     )
     watch = [_make_watch(model, plan)] if _watches(plan) else []
+    told = [ours.TellEpoch(plan, history, on_epoch)] if on_epoch else []
     progress = ours.ShowProgress(
         f"{plan.task.name} ({config['strategy']})", config["epochs"], steps, len(history)
     )
@@ -272,6 +276,7 @@ def _fit(model, plan, history):
                     ),
                     *watch,
                     ours.Records(run, history),
+                    *told,
                     keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
                     progress,
                 ],

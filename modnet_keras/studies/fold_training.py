@@ -1,0 +1,142 @@
+"""One fold of an estimate: the parents, the task by every strategy, and what was forgotten."""
+
+import json
+from pathlib import Path
+
+import keras
+
+from modnet_keras.data.splits import Fold
+from modnet_keras.errors import CallError, WorkError
+from modnet_keras.files import write_whole
+from modnet_keras.studies.families import identical_parts, refuse_unequal_bits, tapped_model
+from modnet_keras.studies.fold_process import failure
+from modnet_keras.studies.networks import predict_all
+from modnet_keras.studies.tables import FOLD_RESULT
+from modnet_keras.tasks import Task
+from modnet_keras.training.trainer import (
+    evaluation_dataset,
+    own_manifest,
+    train,
+    undecodable_named,
+)
+
+PARENT = ("parent",)
+
+
+def train_fold(job, tell):
+    """Train what a fold lacks, measure it, and write its `result.json`.
+
+    Parents are trained once and shared by the strategies: a root from `scratch`, those below it by
+    `frozen`, the default of `train`. What is trained already is not trained again, and what was
+    interrupted goes on.
+
+    Parameters
+    ----------
+    job : dict
+        As `estimator` makes it, of values that JSON can hold: `folder`, the fold's runs folder;
+        `task` (`Task.to_dict`); `strategies`; `options` of `train`; the `fingerprint` of the
+        pictures; and `split`, the columns of `estimate.csv` that say which split it is.
+    tell : callable
+        Called with a dict after each epoch, each training and each strategy that fails.
+
+    Raises
+    ------
+    CallError, WorkError
+        If no strategy can be trained; what fails of one strategy is told, and the others go on.
+    """
+    task = Task.from_dict(job["task"])
+    runs = Path(job["folder"])
+    parent = _train(task.parent, None, None, job, tell) if task.parent else None
+    children, failed = {}, {}
+    for strategy in job["strategies"]:
+        try:
+            children[strategy] = _train(task, strategy, parent, job, tell)
+        except (CallError, WorkError) as error:
+            failed[strategy] = str(error)
+            tell(failure(str(error), strategy))
+    forgotten = _measure_forgetting(parent, children) if parent and children else {}
+    rows = [
+        _row(job, strategy, run, parent, forgotten.get(strategy))
+        for strategy, run in children.items()
+    ]
+    write_whole(runs / FOLD_RESULT, json.dumps({"rows": rows, "failed": failed}, indent=2) + "\n")
+
+
+def _train(task, strategy, parent, job, tell):
+    # Each training starts as in a process of its own, whatever was trained before it in this one.
+    keras.utils.clear_session()
+    options = dict(job["options"])
+    options["fold"] = options["fold"] and Fold(**options["fold"])
+    run = train(
+        task,
+        strategy=strategy,
+        runs=job["folder"],
+        parent=parent and parent.folder,
+        resume=True,
+        on_plan=lambda plan: _refuse_other_pictures(plan, job),
+        on_epoch=lambda plan, row: tell(
+            {
+                "event": "epoch",
+                "run": f"{plan.task.name}/{plan.run.name}",
+                "epoch": row["epoch"],
+                "epochs": plan.config["epochs"],
+                "seconds": row["seconds"],
+            }
+        ),
+        **options,
+    )
+    tell(
+        {
+            "event": "trained",
+            "run": f"{run.config['task']}/{run.name}",
+            "epochs": run.config["epochs"],
+            "accuracy": run.metrics["val"]["accuracy"],
+        }
+    )
+    return run
+
+
+def _refuse_other_pictures(plan, job):
+    if plan.config["fingerprint"] != job["fingerprint"]:
+        raise WorkError(
+            f"the pictures in '{plan.config['data']}' are not those that the estimate was started "
+            "with; every fold needs the same."
+        )
+
+
+def _measure_forgetting(parent, children):
+    """What the parent loses on its validation images with each child's stages, as `forget` says."""
+    manifest = own_manifest(parent)
+    labels = manifest.labels("val").astype(bool)
+    networks = {PARENT: parent.model.layers[1:]}
+    networks |= {name: tapped_model(run, parent).layers[1:] for name, run in children.items()}
+    with undecodable_named(manifest):
+        outputs = predict_all(networks, evaluation_dataset(manifest, "val", parent.config))
+    right = {name: (logits.reshape(-1) > 0) == labels for name, logits in outputs.items()}
+    for name, run in children.items():
+        if len(identical_parts(run, parent)) == len(parent.model.layers) - 2:
+            refuse_unequal_bits(run, outputs[name], outputs[PARENT])
+    return {
+        # Counted, then divided once.
+        name: int(right[PARENT].sum() - right[name].sum()) / len(labels)
+        for name in children
+    }
+
+
+def _row(job, strategy, run, parent, forgotten):
+    """A row of `estimate.csv`, and the numbers of images that its statistics take."""
+    validation = run.metrics["val"]
+    return {
+        "task": run.config["task"],
+        "strategy": strategy,
+        **job["split"],
+        "seed": run.config["seed"],
+        "n": validation["n"],
+        **{key: validation[key] for key in ("accuracy", "sensitivity", "specificity", "auc")},
+        "forgetting": forgotten,
+        "seconds": round(sum(row["seconds"] for row in run.history), 3),
+        "run": f"{run.config['task']}/{run.name}",
+        "n_train": run.metrics["train"]["n"],
+        "parent_n": parent and parent.metrics["val"]["n"],
+        "parent_n_train": parent and parent.metrics["train"]["n"],
+    }

@@ -1,0 +1,136 @@
+"""Folds on this machine: each in a process of its own, one after another or side by side."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from modnet_keras.errors import CallError
+from modnet_keras.studies.fold_process import failure, is_last
+from modnet_keras.studies.tables import FOLD_LOG
+
+
+def check_jobs(side_by_side):
+    """Refuse more folds side by side than there are cores."""
+    cores = len(_cores())
+    if not 1 <= side_by_side <= cores:
+        raise CallError(
+            f"--jobs={side_by_side}: this machine has {cores} core{'s' if cores > 1 else ''} for "
+            f"folds side by side; give 1 to {cores}."
+        )
+
+
+def run_locally(jobs, side_by_side, tell):
+    """Train folds in processes of their own.
+
+    Folds side by side share the cores by affinity. The number of threads of each stays the same,
+    for another number would give other bits.
+
+    Parameters
+    ----------
+    jobs : list of dict
+        As `fold_training.train_fold` takes them.
+    side_by_side : int
+        How many run at a time.
+    tell : callable
+        Called, in this thread, with the job and each event of its process. The last event of a job
+        is `done`, or `failed` with `strategy` None.
+    """
+    events, shares = queue.SimpleQueue(), queue.SimpleQueue()
+    for share in _shares_of_cores(side_by_side):
+        shares.put(share)
+    processes = _Processes()
+    pool = ThreadPoolExecutor(side_by_side)
+    try:
+        for job in jobs:
+            pool.submit(_run_process, job, shares, events, processes)
+        left = len(jobs)
+        while left:
+            job, event = events.get()
+            tell(job, event)
+            left -= is_last(event)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        processes.stop()
+        pool.shutdown()
+
+
+class _Processes:
+    """The processes that run, so that none is left behind, or started, once the caller stops."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.running = set()
+        self.stopped = False
+
+    def start(self, job):
+        with self.lock:
+            if self.stopped:
+                return None
+            process = subprocess.Popen(
+                [sys.executable, "-m", "modnet_keras.studies.fold_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ | {"KERAS_BACKEND": "tensorflow"},
+            )
+            self.running.add(process)
+        with suppress(BrokenPipeError):
+            # It stays open: its end is the end of the process.
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+        return process
+
+    def stop(self):
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                process.kill()
+
+
+def _cores():
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count()))
+
+
+def _shares_of_cores(side_by_side):
+    """Which cores each of the folds side by side gets; None where it is left to the system."""
+    if side_by_side == 1 or not hasattr(os, "sched_setaffinity"):
+        return [None] * side_by_side
+    cores = _cores()
+    return [cores[place::side_by_side] for place in range(side_by_side)]
+
+
+def _run_process(job, shares, events, processes):
+    """Run one fold's process to its end; pass its events on, and say so if it did not."""
+    share = shares.get()
+    last = {"event": None}
+    try:
+        process = processes.start(job | {"cores": share})
+        if process is None:
+            return
+        with process:
+            for line in process.stdout:
+                last = json.loads(line)
+                events.put((job, last))
+        if not is_last(last):
+            events.put((job, _died(process.returncode, job)))
+    except Exception as error:  # this fold fails, and the others go on
+        if not is_last(last):
+            events.put((job, failure(f"{type(error).__name__}: {error}")))
+    finally:
+        shares.put(share)
+
+
+def _died(status, job):
+    if status < 0:
+        how = f"its process was ended by {signal.Signals(-status).name}"
+    else:
+        how = f"its process ended with status {status}"
+    return failure(f"{how}; '{job['folder']}/{FOLD_LOG}' holds what it said")
