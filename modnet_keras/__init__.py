@@ -10,6 +10,7 @@ _MODULES = {
     "build_manifest": "modnet_keras.data.manifest",
     "build_model": "modnet_keras.models",
     "compile_model": "modnet_keras.training",
+    "estimate": "modnet_keras.api",
     "evaluate": "modnet_keras.training",
     "grow": "modnet_keras.models",
     "load_run": "modnet_keras.training",

@@ -1,9 +1,11 @@
 """Python's counterparts of the commands, where they take more than one part of the package."""
 
+from modnet_keras.reports.estimate_plots import draw_estimate
 from modnet_keras.reports.forgetting_plots import draw_attribution, draw_forgetting
 from modnet_keras.reports.plots import draw_comparison, draw_history
-from modnet_keras.studies import forgetting
+from modnet_keras.studies import estimator, forgetting
 from modnet_keras.training import trainer
+from modnet_keras.training.plan import ESTIMATE_FOLDER
 
 
 def train(task, **options):
@@ -36,6 +38,39 @@ def train(task, **options):
         draw_comparison(plan.run.folder.parent)
 
     return trainer.train(task, on_finished=draw, **options)
+
+
+def estimate(task, **options):
+    """Train a task by several strategies on many splits of the same images; draw the figure.
+
+    Parameters
+    ----------
+    task : str, path or Task
+    **options
+        Those of `modnet_keras.studies.estimator.estimate`: strategies, folds, repeats,
+        val_fraction, runs, jobs, engine, ray_address, ship, resume, overwrite, on_plan, on_event;
+        and of a training data, seed, image_size, batch_size, epochs, learning_rate, recipe,
+        augment, augment_val, precision.
+
+    Returns
+    -------
+    Estimate
+        `rows` are those of `estimate.csv`, `strategies` and `pairs` what is said of them.
+
+    Examples
+    --------
+    >>> from modnet_keras import estimate
+    >>> estimate("animals", folds=1)
+    Traceback (most recent call last):
+    ...
+    modnet_keras.errors.CallError: --folds=1: there must be 2 folds or more.
+    """
+    result = estimator.estimate(task, **options)
+    for history in (result.folder / ESTIMATE_FOLDER).glob("*/*/*/history.csv"):
+        if not history.with_suffix(".png").exists():
+            draw_history(history.parent)
+    draw_estimate(result.folder)
+    return result
 
 
 def measure_forgetting(task, **options):

@@ -10,7 +10,18 @@ import pytest
 import modnet_keras
 
 PACKAGE = Path(modnet_keras.__file__).parent
-ORDER = ["errors", "files", "lazy", "tasks", "data", "models", "training", "studies", "reports"]
+ORDER = [
+    "errors",
+    "files",
+    "lazy",
+    "version",
+    "tasks",
+    "data",
+    "models",
+    "training",
+    "studies",
+    "reports",
+]
 ORDER += ["serving", "api", "tools"]
 HEAVY = ("tensorflow", "keras")
 

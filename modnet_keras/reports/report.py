@@ -2,7 +2,6 @@
 
 import math
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,11 +10,13 @@ from modnet_keras.data.sources import find_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.reports.plots import PANELS
+from modnet_keras.reports.report_estimate import read_estimate_section, read_estimated_tasks
 from modnet_keras.reports.report_figures import draw_curve_panel, draw_forgetting_panel, run_colours
 from modnet_keras.reports.report_runs import grow_tree, in_order, read_runs
 from modnet_keras.reports.report_studies import read_studies, signed
 from modnet_keras.reports.thumbnails import run_pictures
 from modnet_keras.studies.tables import SPLIT_NAMES
+from modnet_keras.version import installed_version
 
 
 def write_report(runs="runs", to="report.html"):
@@ -41,7 +42,8 @@ def write_report(runs="runs", to="report.html"):
     Raises
     ------
     CallError
-        If the folder is not there or holds no run, or the file would lie in a data folder.
+        If the folder is not there or holds no run and no estimate, or the file would lie in a data
+        folder.
 
     Examples
     --------
@@ -54,21 +56,24 @@ def write_report(runs="runs", to="report.html"):
         raise CallError(
             f"runs folder '{runs}' is not there; name the folder that runs are kept in."
         )
-    entries = read_runs(runs)
-    if not entries:
+    entries, estimated = read_runs(runs), read_estimated_tasks(runs)
+    if not entries and not estimated:
         raise CallError(f"'{runs}' holds no run; train one, as by modnet train --task=canines.")
     _refuse_data_folders(entries, to)
-    tree = grow_tree(entries)
+    tree = grow_tree(entries, estimated)
+    sections = [
+        _section(task, runs, number)
+        for number, task in enumerate(in_order(tree))
+        if task.runs or task.is_estimated
+    ]
     page = _environment().get_template("report.html.j2")
     text = page.render(
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        version=_version(),
+        version=installed_version() or "not installed",
         folder=str(runs.resolve()),
         tree=tree,
         entries=[entry for task in in_order(tree) for entry in task.runs],
-        sections=[
-            _section(task, number) for number, task in enumerate(in_order(tree)) if task.runs
-        ],
+        sections=sections,
         splits=SPLIT_NAMES,
     )
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -87,12 +92,13 @@ def _refuse_data_folders(entries, to):
         refuse_inside(root, to, "to")
 
 
-def _section(task, number):
+def _section(task, runs, number):
     """What the page shows of one task."""
     prefix = f"task-{number}"
     histories = {entry.name: entry.history for entry in task.runs if entry.history}
     colours = run_colours([*histories])
-    folder = task.runs[0].run.folder.parent
+    # Of a name that is no text only a run knows the bytes.
+    folder = task.runs[0].run.folder.parent if task.runs else runs / task.name
     studies = read_studies(folder)
     forgetting = studies["forgetting"]
     return {
@@ -107,6 +113,7 @@ def _section(task, number):
         "studies": studies,
         "forgetting_figure": forgetting
         and draw_forgetting_panel(forgetting["rows"], forgetting["parent"], f"{prefix}-forgetting"),
+        "estimate": read_estimate_section(folder, f"{prefix}-estimate"),
         "pictures": [
             {"run": entry} | _pictures(entry) for entry in task.runs if entry.state == "finished"
         ],
@@ -155,10 +162,3 @@ def _p_value(value):
 def _tint(cost, greatest):
     """How deeply the field of a cost is coloured, from 0 to 0.55; a gain is not."""
     return 0.55 * cost / greatest if cost > 0 else 0.0
-
-
-def _version():
-    try:
-        return version("modnet-keras")
-    except PackageNotFoundError:
-        return "not installed"

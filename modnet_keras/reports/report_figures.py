@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from modnet_keras.reports.estimate_plots import SHOWN, draw_splits, limit
 from modnet_keras.studies.tables import SPLIT_NAMES
 
 _WIDTH = 4.4
@@ -116,6 +117,22 @@ def draw_forgetting_panel(rows, parent, prefix):
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
         return _svg(figure, prefix, f"forgetting of {parent} by run, with 95 % intervals")
+
+
+def draw_estimate_panel(rows, means, measure, fraction, prefix):
+    """Draw a point a split, and the mean with its interval, a line a strategy.
+
+    `rows` and `means` are those that `read_estimate` gives; `fraction` is that of validation.
+    """
+    shown = rows[rows["val_fraction"] == fraction]
+    strategies = list(dict.fromkeys(shown["strategy"]))
+    with _style():
+        figure, axes = _panel(height=1.0 + 0.42 * len(strategies))
+        draw_splits(axes, shown, means.get((fraction, measure), {}), measure)
+        limit(axes, rows[measure])
+        axes.set(title=SHOWN[measure], xlabel="share", ylabel="")
+        axes.set_yticks(range(len(strategies)), [_short(name) for name in strategies])
+        return _svg(figure, prefix, f"{SHOWN[measure]} by strategy, with 95 % intervals")
 
 
 def _style():

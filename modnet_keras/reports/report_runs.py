@@ -75,6 +75,7 @@ class TaskEntry:
     name: str
     level: int | None
     parent: str | None
+    is_estimated: bool = False
     runs: list = field(default_factory=list)
     children: list = field(default_factory=list)
 
@@ -94,16 +95,22 @@ def read_runs(runs):
     ]
 
 
-def grow_tree(entries):
-    """The tasks of some runs and all above them, each below its parent: the roots' `TaskEntry`s."""
+def grow_tree(entries, estimated=()):
+    """The tasks of some runs and all above them, each below its parent: the roots' `TaskEntry`s.
+
+    Tasks that were estimated, each with `task_name` and `task`, are in it too.
+    """
     tasks = {}
-    for entry in entries:
+    for entry in (*entries, *estimated):
         if entry.task:
             for task in (*entry.task.ancestors, entry.task):
                 tasks.setdefault(task.name, TaskEntry(task.name, task.level, task.spec.parent))
     for entry in entries:
         unknown = TaskEntry(entry.task_name, None, None)
         tasks.setdefault(entry.task_name, unknown).runs.append(entry)
+    for entry in estimated:
+        if entry.task_name in tasks:
+            tasks[entry.task_name].is_estimated = True
     for task in tasks.values():
         if task.parent:
             tasks[task.parent].children.append(task)

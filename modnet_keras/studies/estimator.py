@@ -22,12 +22,17 @@ from modnet_keras.studies.tables import (
     ESTIMATE,
     ESTIMATE_COLUMNS,
     ESTIMATE_DETAILS,
-    ESTIMATE_FOLDER,
     ESTIMATE_SETTINGS,
     FOLD_RESULT,
 )
 from modnet_keras.tasks import load_task
-from modnet_keras.training.plan import DEFAULTS, Options, check_options, resolve_options
+from modnet_keras.training.plan import (
+    DEFAULTS,
+    ESTIMATE_FOLDER,
+    Options,
+    check_options,
+    resolve_options,
+)
 from modnet_keras.training.run import CONFIG
 from modnet_keras.training.strategies import get_strategy
 
@@ -102,7 +107,8 @@ def estimate(
         Go on with the estimate that is there, or replace it. Strategies, fractions and repeats may
         be added to one that is gone on with.
     on_plan : callable, optional
-        Called with the list of `Resplit` and the strategies before anything is trained.
+        Called, before anything is trained, with the names of the splits and those of the runs that
+        each of them takes, as `canines/frozen`, parents first.
     on_event : callable, optional
         Called with a fold's name and each of its events, a dict.
     **options
@@ -135,7 +141,7 @@ def estimate(
         shutil.rmtree(folder)
     _keep_settings(folder, settings)
     if on_plan:
-        on_plan(splits, strategies)
+        on_plan([split.name for split in splits], _runs_of_split(task, strategies))
     waiting = []
     for split in splits:
         if {row["strategy"] for row in _read_fold(folder / split.name)}.issuperset(strategies):
@@ -178,6 +184,11 @@ def _checked_strategies(task, strategies):
             f"--strategies must be different ones, at least one; found {', '.join(strategies)}."
         )
     return tuple(strategies)
+
+
+def _runs_of_split(task, strategies):
+    parents = [f"{each.name}/{'frozen' if each.parent else 'scratch'}" for each in task.ancestors]
+    return parents + [f"{task.name}/{strategy}" for strategy in strategies]
 
 
 def _refuse_existing(folder, resume, overwrite):
@@ -330,6 +341,7 @@ def _write(result, task, settings):
     write_table(result.folder / ESTIMATE, result.rows)
     details = {
         "task": task.name,
+        **task.to_dict(),
         "options": settings["options"],
         "strategies": result.strategies,
         "pairs": result.pairs,

@@ -20,8 +20,6 @@ ALL_STAGES = "all"
 
 ESTIMATE = "estimate.csv"
 ESTIMATE_DETAILS = "estimate.json"
-# Beside the runs of a task: a runs folder of its own for each fold.
-ESTIMATE_FOLDER = "estimate"
 ESTIMATE_SETTINGS = "settings.json"
 ESTIMATE_COLUMNS = ("task", "strategy", "val_fraction", "repeat", "fold", "seed", "n")
 ESTIMATE_COLUMNS += ("accuracy", "sensitivity", "specificity", "auc", "forgetting")

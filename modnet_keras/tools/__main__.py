@@ -38,6 +38,11 @@ COMMANDS = {
         "measure what runs have forgotten of their parent's task, and why",
         "modnet forget --task=canines",
     ),
+    "estimate": Command(
+        "modnet_keras.tools.estimate:estimate",
+        "train a task on many splits by several strategies: error bars",
+        "modnet estimate --task=canines --folds=5",
+    ),
     "report": Command(
         "modnet_keras.tools.report:report",
         "write one page of everything that a runs folder holds",
@@ -100,7 +105,9 @@ def _answer(arguments: list[str], commands: Mapping[str, Command]) -> None:
 
         show_overview(commands)
     elif name == "--version":
-        print(_version())
+        from modnet_keras.version import installed_version
+
+        print(f"modnet-keras {installed_version() or '(not installed)'}")
     elif name.startswith("-"):
         raise CallError(
             f"The command comes before its options, as in 'modnet {next(iter(commands))} {name}';"
@@ -134,15 +141,6 @@ def _run(name: str, function: Callable[..., None], arguments: list[str]) -> None
     if signature.operands:
         fire.decorators.SetParseFn(signature.operands.value.read)(command)
     fire.Fire(command, command=call, name=f"modnet {name}")
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"modnet-keras {version('modnet-keras')}"
-    except PackageNotFoundError:
-        return "modnet-keras (not installed)"
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import contextlib
 import os
 import platform
 from dataclasses import asdict, dataclass, fields, replace
-from importlib import metadata
 from pathlib import Path
 
 from modnet_keras.data import AUGMENTATIONS
@@ -19,12 +18,15 @@ from modnet_keras.tasks import Task
 from modnet_keras.training.recipes import get_recipe
 from modnet_keras.training.run import CONFIG, Run, find_runs
 from modnet_keras.training.strategies import get_strategy
+from modnet_keras.version import installed_version
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 # What a child has in common with its parent, so that one split serves the whole hierarchy.
 INHERITED = ("seed", "val_fraction", "fold", "image_size")
 SETTINGS_OF_RECIPE = ("image_size", "batch_size", "epochs", "learning_rate")
 INTRA_OP_THREADS = 2
+# Beside the runs of a task: where an estimate keeps a runs folder for each of its folds.
+ESTIMATE_FOLDER = "estimate"
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,8 @@ def check_options(options):
 def _checked_name(name):
     if Path(name).name != name or name.startswith(".") or len(name) > 100:
         raise CallError(f"--name={name}: a run's name is the name of one folder, as frozen-2.")
+    if name == ESTIMATE_FOLDER:
+        raise CallError(f"--name={name}: that folder is for estimates; give another name.")
     return name
 
 
@@ -395,7 +399,7 @@ def _facts(task, strategy, config, manifest, run, parent_run):
         "parent_run": parent,
         "fingerprint": manifest.fingerprint,
         "intra_op_threads": configure_threads(),
-        "versions": {name: _version(name) for name in versions}
+        "versions": {name: installed_version(name) for name in versions}
         | {"python": platform.python_version()},
         **task.to_dict(),
     }
@@ -416,13 +420,6 @@ def _compute(task, strategy, config, manifest, parent_config):
         "training_flops_with_parents": flops
         + (parent_config["training_flops_with_parents"] if grew else 0),
     }
-
-
-def _version(package):
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def training_flops(task, image_size, images):

@@ -1,0 +1,116 @@
+"""The figure of an estimate: a point a fold, mean and interval a strategy."""
+
+import json
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from modnet_keras.errors import WorkError
+from modnet_keras.reports.plots import save_figure
+from modnet_keras.studies.tables import ESTIMATE, ESTIMATE_DETAILS
+
+SHOWN = {"accuracy": "accuracy", "forgetting": "forgetting of the parent's task"}
+_POINTS = {"color": "0.45", "alpha": 0.6, "size": 5, "jitter": False}
+_MEANS = {
+    "fmt": "D",
+    "color": "#0b5cad",
+    "capsize": 4,
+    "linewidth": 2,
+    "markersize": 6,
+    "zorder": 4,
+}
+
+
+def draw_estimate(task_folder):
+    """Draw `estimate.png` of a task from its `estimate.csv` and `estimate.json`.
+
+    A row of panels for each validation fraction: accuracy, and forgetting where there is a parent.
+    Grey points are folds or re-splits, thin lines join those of one; the diamond is the mean, its
+    whiskers the 95 % interval with Nadeau and Bengio's correction.
+
+    Raises
+    ------
+    WorkError
+        If a file is missing or damaged.
+    """
+    task_folder = Path(task_folder)
+    rows, means = read_estimate(task_folder)
+    fractions = list(dict.fromkeys(rows["val_fraction"]))
+    measures = [measure for measure in SHOWN if rows[measure].notna().any()]
+    lines = rows["strategy"].nunique()
+    size = 1.5 + 5 * len(measures), 0.9 + len(fractions) * (1.0 + 0.45 * lines)
+    # A figure of its own, not pyplot's: nothing is left open, and a notebook's backend untouched.
+    with matplotlib.rc_context(), sns.axes_style("whitegrid"):
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(
+            len(fractions), len(measures), sharex="col", sharey=True, squeeze=False
+        )
+        for line, fraction in zip(panels, fractions, strict=True):
+            for axes, measure in zip(line, measures, strict=True):
+                at_fraction = rows[rows["val_fraction"] == fraction]
+                draw_splits(axes, at_fraction, means.get((fraction, measure), {}), measure)
+                axes.set(title=SHOWN[measure], xlabel="share", ylabel="")
+                limit(axes, rows[measure])
+            if len(fractions) > 1:
+                line[0].set_ylabel(f"{fraction:g} for validation")
+        figure.suptitle(f"{task_folder.name}: every split, means and 95 % intervals")
+    save_figure(figure, task_folder / "estimate.png")
+
+
+def read_estimate(task_folder):
+    """What the files of an estimate hold, for figures.
+
+    Returns
+    -------
+    DataFrame
+        Of `estimate.csv`.
+    dict
+        By fraction and measure, from each strategy to its entry in `estimate.json`.
+    """
+    try:
+        rows = pd.read_csv(task_folder / ESTIMATE)
+        details = json.loads((task_folder / ESTIMATE_DETAILS).read_text())
+        means = {}
+        for entry in details["strategies"]:
+            at = means.setdefault((entry["val_fraction"], entry["measure"]), {})
+            at[entry["strategy"]] = {
+                key: entry[key] and float(entry[key]) for key in ("mean", "low", "high")
+            }
+        columns = ["strategy", "val_fraction", "repeat", "fold", *SHOWN]
+        if rows.empty or not means:
+            raise ValueError("no rows in it")
+        return rows[columns], means
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WorkError(
+            f"'{task_folder / ESTIMATE}' or '{ESTIMATE_DETAILS}' beside it is not the outcome of "
+            "an estimate; make it anew with estimate --resume."
+        ) from error
+
+
+def draw_splits(axes, rows, means, measure):
+    """Draw one measure at one fraction: strategies down; points, and below them the means."""
+    order = list(dict.fromkeys(rows["strategy"]))
+    table = rows.assign(fold=rows["fold"].fillna(0)).pivot(
+        index=["repeat", "fold"], columns="strategy", values=measure
+    )
+    for _, of_split in table[order].iterrows():
+        axes.plot(of_split, range(len(order)), color="0.75", linewidth=0.8, zorder=1)
+    sns.stripplot(rows, x=measure, y="strategy", order=order, ax=axes, **_POINTS)
+    for place, strategy in enumerate(order):
+        found = means.get(strategy)
+        if found:
+            low, high = found["low"], found["high"]
+            lengths = None if low is None else [[found["mean"] - low], [high - found["mean"]]]
+            axes.errorbar(found["mean"], place + 0.2, xerr=lengths, **_MEANS)
+    axes.set_ylim(len(order) - 0.4, -0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def limit(axes, values):
+    """Let a few folds' very wide interval run out of the panel rather than flatten the points."""
+    spread = max(values.max() - values.min(), 0.01)
+    axes.set_xlim(values.min() - 1.5 * spread, values.max() + 1.5 * spread)

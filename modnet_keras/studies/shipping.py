@@ -1,0 +1,139 @@
+"""Pictures to nodes that do not see them, and the runs of a fold back, as tar archives."""
+
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from modnet_keras.data.sources import find_source, index_source
+from modnet_keras.files import cache_folder, write_whole
+from modnet_keras.studies.tables import FOLD_RESULT
+from modnet_keras.training.run import CONFIG, METRICS, SNAPSHOT
+
+CHUNK_BYTES = 2**26
+
+
+def ship_pictures(data, put):
+    """Put the pictures of a data source into an object store, in pieces.
+
+    Parameters
+    ----------
+    data : str
+        As `config.json` names it.
+    put : callable
+        Takes bytes, gives a reference to them: `ray.put`.
+
+    Returns
+    -------
+    list
+        The references, in order.
+    """
+    source = find_source(data)
+    chunks = _ChunkWriter(put)
+    with tarfile.open(fileobj=chunks, mode="w|", dereference=True) as archive:
+        for path in index_source(source).paths:
+            archive.add(source.root / path, path, recursive=False)
+    return chunks.close()
+
+
+def unship_pictures(references, get, fingerprint):
+    """The folder of pictures that were shipped, written in the node's cache if they are not there.
+
+    Parameters
+    ----------
+    references : list
+        From `ship_pictures`.
+    get : callable
+        Gives the bytes of a reference: `ray.get`.
+    fingerprint : str
+        Of the pictures.
+    """
+    folder = cache_folder() / "shipped" / fingerprint
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".unfinished-"))
+    try:
+        with tarfile.open(fileobj=_ChunkReader(references, get), mode="r|") as archive:
+            archive.extractall(unpacked, filter="data")
+        unpacked.rename(folder)
+    except OSError:
+        # Another worker of this node may have been faster.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+    return folder
+
+
+def pack(folder, sent=None):
+    """The files below a fold's folder as a tar archive, bytes, without snapshots.
+
+    With `sent`, a dict that is kept from call to call, only those that are new or changed.
+    """
+    text = io.BytesIO()
+    sent = {} if sent is None else sent
+    with tarfile.open(fileobj=text, mode="w") as archive:
+        for file in sorted(Path(folder).rglob("*"), key=_completeness):
+            status = file.stat()
+            state = status.st_size, status.st_mtime_ns
+            if file.is_file() and file.name != SNAPSHOT and sent.get(file) != state:
+                sent[file] = state
+                archive.add(file, file.relative_to(folder), recursive=False)
+    return text.getvalue()
+
+
+def unpack(archive, folder, data):
+    """Write what `pack` packed below a folder; its runs' pictures are in `data` here."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        names = files.getnames()
+        files.extractall(folder, filter="data")
+    for name in names:
+        if Path(name).name == CONFIG:
+            config = json.loads((folder / name).read_text()) | {"data": data}
+            write_whole(folder / name, json.dumps(config, indent=2) + "\n")
+
+
+def _completeness(file):
+    """What says that others are whole comes after them."""
+    return (file.name == FOLD_RESULT, file.name == METRICS, str(file))
+
+
+class _ChunkWriter:
+    """A file to write to that puts what it gets into a store, a piece at a time."""
+
+    def __init__(self, put):
+        self.put = put
+        self.waiting = io.BytesIO()
+        self.references = []
+
+    def write(self, data):
+        self.waiting.write(data)
+        if self.waiting.tell() >= CHUNK_BYTES:
+            self._flush()
+
+    def close(self):
+        self._flush()
+        return self.references
+
+    def _flush(self):
+        self.references.append(self.put(self.waiting.getvalue()))
+        self.waiting = io.BytesIO()
+
+
+class _ChunkReader:
+    """A file to read from whose pieces are fetched from a store as they are needed."""
+
+    def __init__(self, references, get):
+        self.references = list(reversed(references))
+        self.get = get
+        self.waiting = io.BytesIO()
+
+    def read(self, size):
+        data = self.waiting.read(size)
+        while len(data) < size and self.references:
+            self.waiting = io.BytesIO(self.get(self.references.pop()))
+            data += self.waiting.read(size - len(data))
+        return data
