@@ -37,6 +37,17 @@ def runs(demo, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def estimated(demo, tmp_path_factory):
+    """A runs folder with an estimate of canines, two folds side by side; for reading only."""
+    from modnet_keras import estimate
+
+    folder = tmp_path_factory.mktemp("estimated") / "runs"
+    options = SMALL | {"data": demo, "runs": folder, "folds": 2, "jobs": 2}
+    estimate("canines", strategies=["finetune", "frozen"], **options)
+    return folder
+
+
 @pytest.fixture
 def own_runs(runs, tmp_path):
     """A copy of the trained runs that a test may change."""

@@ -1,0 +1,340 @@
+"""The estimator: folds in processes of their own, going on, failing, by Ray, and its files."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+
+from modnet_keras import estimate, load_run, measure_forgetting
+from modnet_keras.errors import CallError, WorkError
+from modnet_keras.studies.shipping import pack, ship_pictures, unpack, unship_pictures
+from modnet_keras.tools.estimate_progress import RemainingWork
+from modnet_keras.training.run import find_runs
+
+STRATEGIES = ("finetune", "frozen")
+COLUMNS = "task,strategy,val_fraction,repeat,fold,seed,n,accuracy,sensitivity,specificity,auc,"
+COLUMNS += "forgetting,seconds,run"
+
+
+@pytest.fixture
+def own_estimate(estimated, tmp_path):
+    """A copy of the estimate that a test may change."""
+    return Path(shutil.copytree(estimated, tmp_path / "runs"))
+
+
+def options(demo, runs, **others):
+    given = {"strategies": STRATEGIES, "folds": 2, "data": demo, "runs": runs, "resume": True}
+    return SMALL | given | others
+
+
+def rows_of(runs):
+    with (runs / "canines" / "estimate.csv").open(newline="") as text:
+        return list(csv.DictReader(text))
+
+
+def figures_of(runs):
+    """Everything that an estimate found out, seconds aside: bits of weights too."""
+    found = [{key: row[key] for key in row if key != "seconds"} for row in rows_of(runs)]
+    for folder in sorted((runs / "canines" / "estimate").glob("fold-*/*/*")):
+        run = load_run(folder)
+        history = [{key: row[key] for key in row if key != "seconds"} for row in run.history]
+        predictions = (folder / "predictions.csv").read_text()
+        found.append((folder.name, run.hashes, run.metrics, history, predictions))
+    return found
+
+
+def test_every_fold_is_a_runs_folder_of_its_own(estimated):
+    folds = estimated / "canines" / "estimate"
+    for fold in ("fold-1", "fold-2"):
+        assert [run.name for run in find_runs(folds / fold, "animals")] == ["scratch"]
+        assert [run.name for run in find_runs(folds / fold, "canines")] == ["finetune", "frozen"]
+        assert all(
+            (run.folder / "history.png").is_file() for run in find_runs(folds / fold, "canines")
+        )
+        assert "canines (frozen): epoch 2/2" in (folds / fold / "log.txt").read_text()
+    assert find_runs(estimated, "canines") == find_runs(estimated, "animals") == []
+
+
+def test_the_table_is_what_the_runs_say(estimated, tmp_path):
+    text = (estimated / "canines" / "estimate.csv").read_text()
+    assert text.splitlines()[0] == COLUMNS
+    rows = rows_of(estimated)
+    assert [(row["strategy"], row["fold"]) for row in rows] == [
+        ("finetune", "1"), ("frozen", "1"), ("finetune", "2"), ("frozen", "2")
+    ]  # fmt: skip
+    for row in rows:
+        run = load_run(estimated / row["run"])
+        for key in ("accuracy", "sensitivity", "specificity", "auc", "n"):
+            assert float(row[key]) == run.metrics["val"][key]
+        assert int(row["seed"]) == run.config["seed"] == int(row["fold"]) - 1
+        assert run.config["fold"] == {"number": int(row["fold"]), "folds": 2, "seed": 0}
+        assert float(row["seconds"]) == pytest.approx(sum(e["seconds"] for e in run.history))
+    own = shutil.copytree(estimated / "canines" / "estimate" / "fold-1", tmp_path / "fold-1")
+    measured = {
+        row["run"]: row["forgetting"]
+        for row in measure_forgetting("canines", runs=own).rows
+        if row["split"] == "val"
+    }
+    assert {row["strategy"]: float(row["forgetting"]) for row in rows[:2]} == measured
+    assert float(rows[1]["forgetting"]) == 0.0 != float(rows[0]["forgetting"])
+
+
+def test_one_split_serves_parent_and_child_and_one_parent_all_strategies(estimated):
+    held_out = []
+    for fold in ("fold-1", "fold-2"):
+        folder = estimated / "canines" / "estimate" / fold
+        parent = load_run(folder / "animals" / "scratch")
+        trained_on = set(parent.manifest().path[parent.manifest().split == "train"])
+        for strategy in STRATEGIES:
+            child = load_run(folder / "canines" / strategy)
+            assert child.hashes["parent"] == parent.hashes["after"]
+            validation = set(child.manifest().path[child.manifest().split == "val"])
+            assert validation and not validation & trained_on
+        held_out.append(validation)
+    assert not held_out[0] & held_out[1]
+
+
+def test_going_on_trains_nothing_that_is_done(estimated, own_estimate, demo, command):
+    def state():
+        files = (own_estimate / "canines" / "estimate").rglob("*")
+        return {file: file.stat().st_mtime_ns for file in files}
+
+    before = state()
+    status, out, _ = command(
+        "estimate", "--task=canines", "--strategies=finetune,frozen", "--folds=2", "--resume",
+        f"--data={demo}", f"--runs={own_estimate}", *(f"--{k}={v}" for k, v in SMALL.items()),
+        f"--to={own_estimate / 'said.json'}",
+    )  # fmt: skip
+    assert status == 0 and state() == before
+    assert "2 of 2 folds done" in out and "95 % of forgetting" in out
+    assert "the accuracy of finetune and frozen apart" in out
+    said = json.loads((own_estimate / "said.json").read_text())
+    assert {row["other"] for row in said} == {None, "frozen"}
+    assert figures_of(own_estimate) == figures_of(estimated)
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_bits(estimated, own_estimate, demo):
+    fold = own_estimate / "canines" / "estimate" / "fold-1"
+    shutil.rmtree(fold)
+    settings = (f"--{key}={value}" for key, value in SMALL.items())
+    caller = subprocess.Popen(
+        [sys.executable, "-m", "modnet_keras.tools", "estimate", "--task=canines", "--resume",
+         "--strategies=finetune,frozen", "--folds=2", f"--data={demo}", f"--runs={own_estimate}",
+         *settings],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: (fold / "canines" / "finetune" / "history.csv").exists())
+    finally:
+        caller.kill()
+        caller.wait()
+    wait_for(lambda: not processes_of("modnet_keras.studies.fold_process"), seconds=10)
+    assert not (fold / "result.json").exists()
+    estimate("canines", **options(demo, own_estimate))
+    assert figures_of(own_estimate) == figures_of(estimated)
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def processes_of(module):
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if module.encode() in file.read_bytes():
+                found.append(file)
+        except OSError:
+            continue
+    return found
+
+
+def test_by_ray_with_a_worker_killed_the_bits_are_the_same(estimated, own_estimate, demo):
+    """Fold 1 loses its worker in the middle; both are trained from pictures that were sent."""
+    for fold in ("fold-1", "fold-2"):
+        shutil.rmtree(own_estimate / "canines" / "estimate" / fold)
+    workers, killed = [], []
+
+    def kill(fold, event):
+        if fold != "fold-1":
+            return
+        if event["event"] == "started":
+            workers.append(event["process"])
+        elif event["event"] == "epoch" and event["run"] == "canines/finetune" and not killed:
+            killed.append(workers[-1])
+            os.kill(workers[-1], signal.SIGKILL)
+
+    given = options(demo, own_estimate, engine="ray", ship=True, on_event=kill)
+    result = estimate("canines", **given)
+    assert killed and len(workers) == 2 and result.failed == []
+    assert figures_of(own_estimate) == figures_of(estimated)
+    assert not list(
+        (Path(os.environ["XDG_CACHE_HOME"]) / "modnet_keras" / "shipped").glob("*/fold*")
+    )
+
+
+def test_a_fold_that_fails_is_reported_and_the_rest_goes_on(own_estimate, demo, capsys):
+    (own_estimate / "canines" / "estimate" / "fold-1" / "result.json").unlink()
+
+    def kill(fold, event):
+        if event["event"] == "started":
+            os.kill(event["process"], signal.SIGKILL)
+
+    result = estimate("canines", **options(demo, own_estimate, on_event=kill))
+    (failure,) = result.failed
+    assert failure["fold"] == "fold-1" and failure["strategy"] is None
+    assert "SIGKILL" in failure["reason"] and "log.txt" in failure["reason"]
+    assert {row["fold"] for row in result.rows} == {2}
+    assert json.loads((own_estimate / "canines" / "estimate.json").read_text())["failed"] == [
+        failure
+    ]
+
+
+def test_a_strategy_that_fails_leaves_the_others_of_its_fold(own_estimate, demo, command):
+    fold = own_estimate / "canines" / "estimate" / "fold-1"
+    (fold / "result.json").unlink()
+    (fold / "canines" / "finetune" / "metrics.json").write_text("{")
+    status, out, err = command(
+        "estimate", "--task=canines", "--strategies=finetune,frozen", "--folds=2", "--resume",
+        f"--data={demo}", f"--runs={own_estimate}", *(f"--{k}={v}" for k, v in SMALL.items()),
+    )  # fmt: skip
+    assert status == 1 and err.count("\n") == 1 and "fold-1" in err and "--resume" in err
+    assert "fold-1 finetune failed: run" in out and "metrics.json" in out
+    assert [(row["strategy"], row["fold"]) for row in rows_of(own_estimate)] == [
+        ("frozen", "1"), ("finetune", "2"), ("frozen", "2")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"folds": 21}, "--folds=21: class 'n[0-9]+' .* has only 20 readable pictures"),
+        ({"folds": 1}, "2 folds or more"),
+        ({"repeats": 0}, "--repeats=0"),
+        ({"val_fraction": [0.2, 1.0]}, "--val_fraction=1 must lie between 0 and 1"),
+        ({"val_fraction": [0.2, 0.2]}, "several different ones"),
+        ({"val_fraction": [0.2], "folds": 2}, "give one of them"),
+        ({"val_fraction": [0.2], "repeats": 1}, "2 repeats or more"),
+        ({"strategies": ["frozn"]}, "did you mean 'frozen'"),
+        ({"strategies": ["frozen", "frozen"]}, "different ones"),
+        ({"jobs": 1000}, "--jobs=1000: this machine has"),
+        ({"engine": "rey"}, "did you mean 'ray'"),
+        ({"ray_address": "127.0.0.1:1"}, "is for --engine=ray"),
+        ({"engine": "ray", "ray_address": "127.0.0.1:1"}, "127.0.0.1:1: no answer"),
+        ({"engine": "ray", "ray_address": "127.0.0.1"}, "is no HOST:PORT"),
+        ({"engine": "ray", "jobs": 2}, "is for --engine=local"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"resume": True, "overwrite": True}, "give one of them"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_is_refused_before_anything_is_written(demo, tmp_path, given, words):
+    with pytest.raises(CallError, match=words) as caught:
+        estimate("canines", **{"data": demo, "runs": tmp_path / "runs"} | given)
+    assert str(caught.value).count("\n") == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_root_has_scratch_alone(demo, tmp_path):
+    with pytest.raises(CallError, match="animals is a root"):
+        estimate("animals", strategies=["frozen"], data=demo, runs=tmp_path / "runs")
+
+
+def test_an_estimate_goes_on_as_it_was_started_or_not_at_all(own_estimate, demo):
+    with pytest.raises(CallError, match="--resume, or replace it by --overwrite"):
+        estimate("canines", **options(demo, own_estimate, resume=False))
+    with pytest.raises(CallError, match="--folds=3: .* was started with 2"):
+        estimate("canines", **options(demo, own_estimate, folds=3))
+    with pytest.raises(CallError, match="--epochs=3: .* was started with 2"):
+        estimate("canines", **options(demo, own_estimate, epochs=3))
+    (own_estimate / "canines" / "estimate" / "settings.json").write_text("{}")
+    with pytest.raises(WorkError, match="settings.json' cannot be used"):
+        estimate("canines", **options(demo, own_estimate))
+    (own_estimate / "canines" / "estimate" / "settings.json").unlink()
+    with pytest.raises(CallError, match="is no estimate"):
+        estimate("canines", **options(demo, own_estimate, resume=False, overwrite=True))
+
+
+def test_other_pictures_are_refused(own_estimate, demo, tmp_path):
+    data = Path(shutil.copytree(demo, tmp_path / "data"))
+    settings = own_estimate / "canines" / "estimate" / "settings.json"
+    settings.write_text(settings.read_text().replace(str(demo), str(data)))
+    next(data.rglob("*.JPEG")).unlink()
+    with pytest.raises(WorkError, match="the pictures have changed"):
+        estimate("canines", **options(data, own_estimate))
+
+
+def test_no_run_goes_where_estimates_are_kept(demo, tmp_path, command):
+    status, _, err = command(
+        "train", "--task=animals", "--name=estimate", f"--data={demo}", f"--runs={tmp_path}"
+    )
+    assert status == 2 and "for estimates" in err and not list(tmp_path.iterdir())
+
+
+def test_the_time_left_is_reckoned_from_what_is_done():
+    work = RemainingWork(["fold-1", "fold-2"], ["animals/scratch", "canines/frozen"])
+    assert work.time_left() == "time left unknown"
+    work.started -= 60
+    for epoch in (1, 2):
+        work.count("fold-1", {"event": "epoch", "run": "animals/scratch", "epoch": epoch,
+                              "epochs": 2, "seconds": 15})  # fmt: skip
+    work.count("fold-1", {"event": "trained", "run": "animals/scratch", "epochs": 2})
+    assert work.runs_done() == 1 and work.folds_done() == "0 of 2 folds done"
+    # Three runs as long as the one that took 60 seconds by the clock.
+    assert work.time_left() == "about 0:03:00 left"
+    work.count("fold-1", {"event": "failed", "strategy": None, "reason": "why"})
+    assert work.folds_done() == "1 of 2 folds done" and work.runs_done() == 2
+
+
+def test_pictures_travel_in_pieces_to_the_same_fingerprint(demo, tmp_path, monkeypatch):
+    from modnet_keras.data.sources import find_source, index_source
+
+    monkeypatch.setattr("modnet_keras.studies.shipping.CHUNK_BYTES", 50_000)
+    store = []
+    sent = ship_pictures(demo, lambda data: store.append(data) or len(store) - 1)
+    assert len(sent) > 3
+    fingerprint = index_source(find_source(demo)).fingerprint()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = unship_pictures(sent, store.__getitem__, fingerprint)
+    assert index_source(find_source(folder)).fingerprint() == fingerprint
+    # A second worker of the node fetches nothing.
+    assert unship_pictures([], store.__getitem__, fingerprint) == folder
+    assert [path.name for path in folder.parent.iterdir()] == [fingerprint]
+
+
+def test_runs_travel_with_their_pictures_named_anew(estimated, tmp_path):
+    fold = estimated / "canines" / "estimate" / "fold-1"
+    sent = {}
+    archive = pack(fold, sent)
+    unpack(archive, tmp_path / "there", "elsewhere/pictures")
+    for file in fold.rglob("*"):
+        there = tmp_path / "there" / file.relative_to(fold)
+        if file.name == "config.json":
+            config = json.loads(there.read_text())
+            assert config == json.loads(file.read_text()) | {"data": "elsewhere/pictures"}
+        elif file.is_file():
+            assert there.read_bytes() == file.read_bytes()
+    unpack(pack(fold, sent), tmp_path / "again", "elsewhere/pictures")
+    assert not list((tmp_path / "again").glob("*"))
+
+
+def test_the_figure_and_the_page_show_it(own_estimate, command, tmp_path):
+    assert (own_estimate / "canines" / "estimate.png").read_bytes().startswith(b"\x89PNG")
+    page = tmp_path / "page.html"
+    assert command("report", f"--runs={own_estimate}", f"--to={page}")[0] == 0
+    text = page.read_text()
+    assert "<h3>Estimate</h3>" in text and "the accuracy of finetune and frozen apart" in text
+    assert "forgetting of the parent&#39;s task by strategy, with 95 % intervals" in text
+    (own_estimate / "canines" / "estimate.csv").write_text("task\n")
+    assert command("report", f"--runs={own_estimate}", f"--to={page}")[0] == 0
+    assert "is not the outcome of an estimate" in page.read_text()
