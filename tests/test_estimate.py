@@ -133,10 +133,12 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bits(estimated, own_estimat
     )  # fmt: skip
     try:
         wait_for(lambda: (fold / "canines" / "finetune" / "history.csv").exists())
+        folds = children_of(caller)
+        assert folds and not any(map(has_ended, folds))
     finally:
         caller.kill()
         caller.wait()
-    wait_for(lambda: not processes_of("modnet_keras.studies.fold_process"), seconds=10)
+    wait_for(lambda: all(map(has_ended, folds)), seconds=10)
     assert not (fold / "result.json").exists()
     estimate("canines", **options(demo, own_estimate))
     assert figures_of(own_estimate) == figures_of(estimated)
@@ -149,15 +151,18 @@ def wait_for(condition, seconds=120):
         time.sleep(0.1)
 
 
-def processes_of(module):
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if module.encode() in file.read_bytes():
-                found.append(file)
-        except OSError:
-            continue
-    return found
+def children_of(process):
+    """Process ids (Linux) of what a process has started, by whichever of its threads."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [child for task in tasks for child in task.read_text().split()]
+
+
+def has_ended(process):
+    try:
+        # The state comes after the name, which may hold anything but a closing bracket last.
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def test_by_ray_with_a_worker_killed_the_bits_are_the_same(estimated, own_estimate, demo):

@@ -142,20 +142,9 @@ def estimate(
     _keep_settings(folder, settings)
     if on_plan:
         on_plan([split.name for split in splits], _runs_of_split(task, strategies))
-    waiting = []
-    for split in splits:
-        if {row["strategy"] for row in _read_fold(folder / split.name)}.issuperset(strategies):
-            _tell(on_event, split.name, {"event": "done"})
-        else:
-            waiting.append(_job(split, strategies, folder, settings))
-    failed = _run(run_jobs, waiting, on_event)
-    rows = [
-        row | {"run": f"{task.name}/{ESTIMATE_FOLDER}/{split.name}/{row['run']}"}
-        for split in splits
-        for strategy in strategies
-        for row in _read_fold(folder / split.name)
-        if row["strategy"] == strategy
-    ]
+    jobs_of_splits = [_job(split, strategies, folder, settings) for split in splits]
+    failed = _run(run_jobs, jobs_of_splits, on_event)
+    rows = [row for job in jobs_of_splits for row in _read_rows(job)]
     if not rows:
         raise WorkError(f"every fold failed; {failed[0]['fold']}: {failed[0]['reason']}")
     result = Estimate(
@@ -281,9 +270,10 @@ def _keep_settings(folder, settings):
             "--overwrite."
         )
     for key in differing:
+        given = f"without --{key}" if flat[0][key] is None else f"--{key}={flat[0][key]}"
         raise CallError(
-            f"--{key}={flat[0][key]}: estimate '{folder}' was started with {flat[1][key]}; go on "
-            "so, or replace it by --overwrite."
+            f"{given}: estimate '{folder}' was started with {flat[1][key]}; go on so, or replace "
+            "it by --overwrite."
         )
 
 
@@ -307,34 +297,44 @@ def _job(split, strategies, folder, settings):
 
 
 def _run(run_jobs, jobs, on_event):
-    """Train the folds; gives what failed."""
+    """Train the folds that lack a strategy; gives what failed."""
     failed = []
 
     def tell(job, event):
         if event["event"] == "failed":
             failed.append({"fold": job["name"]} | {key: event[key] for key in FAILURE})
-        _tell(on_event, job["name"], event)
+        if on_event:
+            on_event(job["name"], event)
 
-    if jobs:
-        run_jobs(jobs, tell=tell)
+    waiting = []
+    for job in jobs:
+        if len(_read_rows(job)) == len(job["strategies"]):
+            tell(job, {"event": "done"})
+        else:
+            waiting.append(job)
+    if waiting:
+        run_jobs(waiting, tell=tell)
     return failed
 
 
-def _tell(on_event, fold, event):
-    if on_event:
-        on_event(fold, event)
-
-
-def _read_fold(folder):
-    """The rows of a fold that was trained, as far as its strategies went well."""
+def _read_rows(job):
+    """The rows of a fold in the order of its strategies, as far as these were trained."""
+    file = Path(job["folder"]) / FOLD_RESULT
     try:
-        return list(json.loads((folder / FOLD_RESULT).read_text())["rows"])
+        rows = {row["strategy"]: row for row in json.loads(file.read_text())["rows"]}
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WorkError(
-            f"'{folder / FOLD_RESULT}' cannot be used ({error}); remove it and go on with --resume."
+            f"'{file}' cannot be used ({error}); remove it and go on with --resume."
         ) from error
+    # From the runs folder on, as other rows name runs.
+    place = f"{file.parents[2].name}/{ESTIMATE_FOLDER}/{job['name']}"
+    return [
+        rows[strategy] | {"run": f"{place}/{rows[strategy]['run']}"}
+        for strategy in job["strategies"]
+        if strategy in rows
+    ]
 
 
 def _write(result, task, settings):
