@@ -1,5 +1,8 @@
 """Python's counterparts of the commands, where they take more than one part of the package."""
 
+import contextlib
+
+from modnet_keras.errors import WorkError
 from modnet_keras.reports.estimate_plots import draw_estimate
 from modnet_keras.reports.forgetting_plots import draw_attribution, draw_forgetting
 from modnet_keras.reports.plots import draw_comparison, draw_history
@@ -66,9 +69,11 @@ def estimate(task, **options):
     modnet_keras.errors.CallError: --folds=1: there must be 2 folds or more.
     """
     result = estimator.estimate(task, **options)
-    for history in (result.folder / ESTIMATE_FOLDER).glob("*/*/*/history.csv"):
-        if not history.with_suffix(".png").exists():
-            draw_history(history.parent)
+    for metrics in (result.folder / ESTIMATE_FOLDER).glob("*/*/*/metrics.json"):
+        # A damaged run is named where it fails; the others are drawn.
+        if not metrics.with_name("history.png").exists():
+            with contextlib.suppress(WorkError):
+                draw_history(metrics.parent)
     draw_estimate(result.folder)
     return result
 

@@ -32,9 +32,21 @@ def rows_of(accuracies, fraction=0.2, forgetting=None):
     ]
 
 
+def strategies_of(rows):
+    return list(dict.fromkeys(row["strategy"] for row in rows))
+
+
+def summary_of(rows):
+    return summarise(rows, strategies_of(rows))
+
+
+def pairs_of(rows):
+    return compare(rows, strategies_of(rows))
+
+
 def test_the_interval_is_nadeau_and_bengios():
     values = [0.70, 0.74, 0.78, 0.72, 0.76]
-    found = summarise(rows_of({"scratch": values}))
+    found = summary_of(rows_of({"scratch": values}))
     accuracy = next(row for row in found if row["measure"] == "accuracy")
     deviation = math.sqrt(sum((value - 0.74) ** 2 for value in values) / 4)
     half = stats.t.ppf(0.975, 4) * deviation * math.sqrt(1 / 5 + 100 / 400)
@@ -47,7 +59,7 @@ def test_the_interval_is_nadeau_and_bengios():
 
 def test_forgetting_takes_the_images_of_the_parent():
     forgetting = {"finetune": [0.1, 0.2, 0.3]}
-    found = summarise(rows_of({"finetune": [0.7, 0.7, 0.7]}, forgetting=forgetting))
+    found = summary_of(rows_of({"finetune": [0.7, 0.7, 0.7]}, forgetting=forgetting))
     row = next(row for row in found if row["measure"] == "forgetting")
     half = stats.t.ppf(0.975, 2) * 0.1 * math.sqrt(1 / 3 + 50 / 100)
     assert (row["low"], row["high"]) == pytest.approx((0.2 - half, 0.2 + half))
@@ -55,7 +67,7 @@ def test_forgetting_takes_the_images_of_the_parent():
 
 def test_a_pair_is_compared_split_by_split():
     rows = rows_of({"scratch": [0.5, 0.6, 0.7, 0.8], "frozen": [0.52, 0.63, 0.72, 0.83]})
-    (pair,) = compare(rows)
+    (pair,) = pairs_of(rows)
     error = math.sqrt(1 / 4 + 100 / 400) * math.sqrt(4 * 0.005**2 / 3)
     assert pair["difference"] == pytest.approx(-0.025)
     assert pair["p_value"] == pytest.approx(2 * stats.t.sf(0.025 / error, 3))
@@ -66,7 +78,7 @@ def test_a_pair_is_compared_split_by_split():
 
 def test_what_is_not_told_apart_is_said_so():
     rows = rows_of({"scratch": [0.5, 0.7, 0.6], "frozen": [0.7, 0.5, 0.6]})
-    (pair,) = compare(rows)
+    (pair,) = pairs_of(rows)
     assert not pair["told_apart"]
     assert pair["statement"].startswith(
         "The data do not tell the accuracy of scratch and frozen apart: "
@@ -78,7 +90,7 @@ def test_holms_correction_is_over_the_pairs_of_a_measure():
         {"a": [0.5, 0.6, 0.7], "b": [0.51, 0.62, 0.7], "c": [0.9, 0.99, 0.95]},
         forgetting={"a": [0, 0, 0], "b": [0.1, 0.2, 0.1], "c": [0, 0.1, 0]},
     )
-    pairs = compare(rows)
+    pairs = pairs_of(rows)
     for measure in ("accuracy", "forgetting"):
         of_measure = [pair for pair in pairs if pair["measure"] == measure]
         assert len(of_measure) == 3
@@ -90,19 +102,34 @@ def test_holms_correction_is_over_the_pairs_of_a_measure():
 def test_fractions_are_never_put_together():
     low = rows_of({"a": [0.5, 0.6, 0.7], "b": [0.5, 0.6, 0.8]}, fraction=0.1)
     high = rows_of({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.4, 0.9]}, fraction=0.3)
-    assert summarise(low + high) == summarise(low) + summarise(high)
-    assert compare(low + high) == compare(low) + compare(high)
+    assert summary_of(low + high) == summary_of(low) + summary_of(high)
+    assert pairs_of(low + high) == pairs_of(low) + pairs_of(high)
 
 
 def test_only_splits_that_both_have_are_compared():
     rows = rows_of({"a": [0.5, 0.6, 0.7], "b": [0.6, 0.7]})
-    (pair,) = compare(rows)
+    (pair,) = pairs_of(rows)
     assert pair["splits"] == 2 and pair["difference"] == pytest.approx(-0.1)
-    assert compare(rows_of({"a": [0.5, 0.6], "b": [0.6]})) == []
+    assert pairs_of(rows_of({"a": [0.5, 0.6], "b": [0.6]})) == []
+
+
+def test_a_fold_that_failed_changes_no_order():
+    rows = rows_of({"b": [0.6, 0.7], "a": [0.5, 0.6]})
+    rows += rows_of({"a": [0.4, 0.5, 0.6], "b": [0.6, 0.8, 0.7]}, fraction=0.3)
+    found = summarise(rows, ["a", "b"])
+    assert strategies_of(found) == ["a", "b"]
+    assert list(dict.fromkeys(row["val_fraction"] for row in found)) == [0.2, 0.3]
+    assert {(pair["strategy"], pair["other"]) for pair in compare(rows, ["a", "b"])} == {("a", "b")}
+
+
+def test_without_spread_nothing_is_told_apart():
+    (pair,) = pairs_of(rows_of({"a": [0.55, 0.6, 0.7], "b": [0.65, 0.7, 0.8]}))
+    assert pair["p_value"] == 1 and not pair["told_apart"]
+    assert "is -0.100 in every split: without any spread" in pair["statement"]
 
 
 def test_one_split_has_a_mean_and_no_interval():
-    found = summarise(rows_of({"a": [0.5]}))
+    found = summary_of(rows_of({"a": [0.5]}))
     assert {(row["mean"], row["deviation"], row["low"], row["high"]) for row in found} == {
         (0.5, None, None, None)
     }

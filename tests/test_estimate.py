@@ -40,6 +40,10 @@ def rows_of(runs):
         return list(csv.DictReader(text))
 
 
+def interrupt(folds, runs):
+    raise KeyboardInterrupt
+
+
 def figures_of(runs):
     """Everything that an estimate found out, seconds aside: bits of weights too."""
     found = [{key: row[key] for key in row if key != "seconds"} for row in rows_of(runs)]
@@ -227,7 +231,7 @@ def test_a_strategy_that_fails_leaves_the_others_of_its_fold(own_estimate, demo,
         ({"folds": 21}, "--folds=21: class 'n[0-9]+' .* has only 20 readable pictures"),
         ({"folds": 1}, "2 folds or more"),
         ({"repeats": 0}, "--repeats=0"),
-        ({"val_fraction": [0.2, 1.0]}, "--val_fraction=1 must lie between 0 and 1"),
+        ({"val_fraction": [0.2, 1.0]}, "--val_fraction=1.0 must lie between 0 and 1"),
         ({"val_fraction": [0.2, 0.2]}, "several different ones"),
         ({"val_fraction": [0.2], "folds": 2}, "give one of them"),
         ({"val_fraction": [0.2], "repeats": 1}, "2 repeats or more"),
@@ -238,6 +242,8 @@ def test_a_strategy_that_fails_leaves_the_others_of_its_fold(own_estimate, demo,
         ({"ray_address": "127.0.0.1:1"}, "is for --engine=ray"),
         ({"engine": "ray", "ray_address": "127.0.0.1:1"}, "127.0.0.1:1: no answer"),
         ({"engine": "ray", "ray_address": "127.0.0.1"}, "is no HOST:PORT"),
+        ({"engine": "ray", "ray_address": "10..1:6379"}, "no answer"),
+        ({"watch_parent": True}, "takes no watch_parent"),
         ({"engine": "ray", "jobs": 2}, "is for --engine=local"),
         ({"epochs": 0}, "epochs must be at least 1"),
         ({"resume": True, "overwrite": True}, "give one of them"),
@@ -250,6 +256,33 @@ def test_a_wrong_call_is_refused_before_anything_is_written(demo, tmp_path, give
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_is_not_given_is_what_it_was_started_with(estimated, own_estimate):
+    given = {"runs": own_estimate, "resume": True}
+    estimate("canines", **given)
+    assert figures_of(own_estimate) == figures_of(estimated)
+    # One strategy of those that are there takes none away.
+    estimate("canines", strategies="frozen", **given)
+    assert figures_of(own_estimate) == figures_of(estimated)
+    with pytest.raises(CallError, match="--val_fraction: .* was started with --folds=2"):
+        estimate("canines", val_fraction=0.3, **given)
+
+
+def test_what_is_added_is_trained_besides(own_estimate):
+    def refuse(fold, event):
+        if event["event"] == "started":
+            os.kill(event["process"], signal.SIGKILL)
+
+    given = {"runs": own_estimate, "resume": True, "on_event": refuse}
+    result = estimate("canines", strategies=["scratch"], repeats=2, **given)
+    settings = json.loads((own_estimate / "canines" / "estimate" / "settings.json").read_text())
+    assert settings["strategies"] == ["finetune", "frozen", "scratch"]
+    assert settings["folds"] == settings["repeats"] == 2
+    assert [failure["fold"] for failure in result.failed] == [
+        "fold-1", "fold-2", "fold-1-repeat-2", "fold-2-repeat-2"
+    ]  # fmt: skip
+    assert len(result.rows) == 4
+
+
 def test_a_root_has_scratch_alone(demo, tmp_path):
     with pytest.raises(CallError, match="animals is a root"):
         estimate("animals", strategies=["frozen"], data=demo, runs=tmp_path / "runs")
@@ -258,7 +291,7 @@ def test_a_root_has_scratch_alone(demo, tmp_path):
 def test_an_estimate_goes_on_as_it_was_started_or_not_at_all(own_estimate, demo):
     with pytest.raises(CallError, match="--resume, or replace it by --overwrite"):
         estimate("canines", **options(demo, own_estimate, resume=False))
-    with pytest.raises(CallError, match="--folds=3: .* was started with 2"):
+    with pytest.raises(CallError, match="--folds=3: .* was started with --folds=2"):
         estimate("canines", **options(demo, own_estimate, folds=3))
     with pytest.raises(CallError, match="--epochs=3: .* was started with 2"):
         estimate("canines", **options(demo, own_estimate, epochs=3))
@@ -270,12 +303,55 @@ def test_an_estimate_goes_on_as_it_was_started_or_not_at_all(own_estimate, demo)
         estimate("canines", **options(demo, own_estimate, resume=False, overwrite=True))
 
 
+def test_a_replaced_estimate_leaves_no_table_of_the_old_one(own_estimate, demo):
+    with pytest.raises(KeyboardInterrupt):
+        given = options(demo, own_estimate, resume=False, overwrite=True, on_plan=interrupt)
+        estimate("canines", **given)
+    folder = own_estimate / "canines"
+    assert [file.name for file in folder.iterdir()] == ["estimate"]
+    assert [file.name for file in (folder / "estimate").iterdir()] == ["settings.json"]
+
+
+def test_a_start_that_was_killed_at_once_is_no_estimate(demo, tmp_path):
+    folder = tmp_path / "canines" / "estimate"
+    folder.mkdir(parents=True)
+    (folder / ".unfinished-x.json").touch()
+    with pytest.raises(KeyboardInterrupt):
+        estimate("canines", **options(demo, tmp_path, resume=False, on_plan=interrupt))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"rows": [{"strategy": "frozen"}]}'])
+def test_a_damaged_result_is_measured_anew(own_estimate, demo, text):
+    (own_estimate / "canines" / "estimate" / "fold-1" / "result.json").write_text(text)
+    started = []
+
+    def stop(fold, event):
+        if event["event"] == "started":
+            started.append(fold)
+            os.kill(event["process"], signal.SIGKILL)
+
+    estimate("canines", **options(demo, own_estimate, on_event=stop))
+    assert started == ["fold-1"]
+
+
+def test_a_fold_that_only_says_it_is_done_is_reported(own_estimate, demo, monkeypatch):
+    (own_estimate / "canines" / "estimate" / "fold-1" / "result.json").unlink()
+
+    def say_done(jobs, side_by_side, tell):
+        for job in jobs:
+            tell(job, {"event": "done"})
+
+    monkeypatch.setattr("modnet_keras.studies.estimator.run_locally", say_done)
+    (failure,) = estimate("canines", **options(demo, own_estimate)).failed
+    assert failure["fold"] == "fold-1" and "does not hold its result" in failure["reason"]
+
+
 def test_other_pictures_are_refused(own_estimate, demo, tmp_path):
     data = Path(shutil.copytree(demo, tmp_path / "data"))
     settings = own_estimate / "canines" / "estimate" / "settings.json"
     settings.write_text(settings.read_text().replace(str(demo), str(data)))
     next(data.rglob("*.JPEG")).unlink()
-    with pytest.raises(WorkError, match="the pictures have changed"):
+    with pytest.raises(WorkError, match="the pictures in .* have changed"):
         estimate("canines", **options(data, own_estimate))
 
 
@@ -304,17 +380,25 @@ def test_the_time_left_is_reckoned_from_what_is_done():
 def test_pictures_travel_in_pieces_to_the_same_fingerprint(demo, tmp_path, monkeypatch):
     from modnet_keras.data.sources import find_source, index_source
 
+    data = Path(shutil.copytree(demo, tmp_path / "data"))
+    (data / "broken.jpg").write_bytes(b"no picture")
+    (data / "lost.png").symlink_to("nowhere")
     monkeypatch.setattr("modnet_keras.studies.shipping.CHUNK_BYTES", 50_000)
     store = []
-    sent = ship_pictures(demo, lambda data: store.append(data) or len(store) - 1)
+    sent = ship_pictures(data, lambda data: store.append(data) or len(store) - 1)
     assert len(sent) > 3
-    fingerprint = index_source(find_source(demo)).fingerprint()
+    fingerprint = index_source(find_source(data)).fingerprint()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = unship_pictures(sent, store.__getitem__, fingerprint)
     assert index_source(find_source(folder)).fingerprint() == fingerprint
     # A second worker of the node fetches nothing.
     assert unship_pictures([], store.__getitem__, fingerprint) == folder
     assert [path.name for path in folder.parent.iterdir()] == [fingerprint]
+    assert set(index_source(find_source(folder)).unreadable) == {"broken.jpg", "lost.png"}
+    # What was taken out of the cache is fetched again.
+    next(folder.rglob("*.JPEG")).unlink()
+    unship_pictures(sent, store.__getitem__, fingerprint)
+    assert index_source(find_source(folder)).fingerprint() == fingerprint
 
 
 def test_runs_travel_with_their_pictures_named_anew(estimated, tmp_path):
@@ -343,3 +427,6 @@ def test_the_figure_and_the_page_show_it(own_estimate, command, tmp_path):
     (own_estimate / "canines" / "estimate.csv").write_text("task\n")
     assert command("report", f"--runs={own_estimate}", f"--to={page}")[0] == 0
     assert "is not the outcome of an estimate" in page.read_text()
+    data = json.loads((own_estimate / "canines" / "estimate.json").read_text())["options"]["data"]
+    status, _, err = command("report", f"--runs={own_estimate}", f"--to={data}/page.html")
+    assert status == 2 and "data folder" in err

@@ -1,14 +1,17 @@
 """One split for the whole hierarchy: by a rule, or by folds."""
 
+import json
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modnet_keras import build_manifest, load_task
+from modnet_keras import build_manifest, load_run, load_task
 from modnet_keras.data.splits import Fold, draw_fold, draw_split
-from modnet_keras.errors import CallError
+from modnet_keras.errors import CallError, WorkError
 
 names = st.text("abcdefgh", min_size=1, max_size=4)
 folders = st.dictionaries(
@@ -86,3 +89,41 @@ def test_folds_take_the_place_of_a_folders_own_split(tmp_path, demo):
 def test_more_folds_than_images_of_a_class_are_refused(demo):
     with pytest.raises(CallError, match="--folds=21: class 'n[0-9]+' .* only 20 readable"):
         build_manifest(load_task("canines"), demo, fold=Fold(1, 21))
+
+
+def test_folds_of_a_folder_without_the_tasks_pictures_are_refused_as_any_split(tmp_path, demo):
+    (tmp_path / "n02084071").mkdir()
+    picture = next((demo / "n02088364").rglob("*.JPEG"))
+    shutil.copy(picture, tmp_path / "x.jpg")
+    with pytest.raises(WorkError, match="has no training picture"):
+        build_manifest(load_task("canines"), tmp_path, fold=Fold(1, 5))
+
+
+def test_a_fold_whose_pictures_of_a_class_cannot_be_read_is_refused(tmp_path, demo):
+    data = Path(shutil.copytree(demo, tmp_path / "data"))
+    pictures = sorted((data / "n02088364" / "images").iterdir())
+    paths = [picture.relative_to(data).as_posix() for picture in pictures]
+    held_out = [path for path, split in draw_fold(paths, Fold(1, 5, 0)).items() if split == "val"]
+    for path in held_out:
+        (data / path).write_bytes(b"broken")
+    with pytest.raises(CallError, match="fold 1 has no readable picture of class 'n02088364'"):
+        build_manifest(load_task("canines"), data, fold=Fold(1, 5, 0))
+
+
+@pytest.mark.parametrize(
+    "fold", [5, [], {"number": 1}, {"number": 0, "folds": 5, "seed": 0},
+             {"number": 6, "folds": 5, "seed": 0}, {"number": 1, "folds": 5, "seed": "x"}]
+)  # fmt: skip
+def test_a_fold_in_a_config_that_is_none_is_damage(own_runs, fold):
+    file = own_runs / "animals" / "scratch" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"fold": fold}))
+    with pytest.raises(WorkError, match="damaged: config.json .*fold is"):
+        load_run(file.parent)
+
+
+def test_a_run_that_is_older_than_folds_is_whole(own_runs):
+    file = own_runs / "animals" / "scratch" / "config.json"
+    config = json.loads(file.read_text())
+    del config["fold"]
+    file.write_text(json.dumps(config))
+    assert load_run(file.parent).config["val_fraction"] == 0.2

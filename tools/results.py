@@ -79,7 +79,7 @@ def measure_missing(runs):
 
 def estimate_missing(data, runs):
     """Estimate `canines` by what says whether the hierarchy helps, over five folds."""
-    estimate(
+    result = estimate(
         "canines",
         strategies=ESTIMATED,
         folds=5,
@@ -90,6 +90,8 @@ def estimate_missing(data, runs):
         resume=True,
         on_event=lambda fold, event: print(fold, event, flush=True),
     )
+    if result.failed:
+        raise SystemExit(f"the estimate is not whole: {result.failed}")
 
 
 def read_trainings(runs):

@@ -122,8 +122,9 @@ def build_manifest(
 ):
     """List, check, label, split and balance the images of a task.
 
-    Whether an image is for training or validation depends on (seed, class, file name) alone: it
-    is the same for every task, so that no child trains on what its parent is tested on.
+    Whether an image is for training or validation depends on (seed, class, file name), with folds
+    on the sizes of the classes too, and not on the task: no child trains on what its parent is
+    tested on.
 
     Parameters
     ----------
@@ -192,9 +193,10 @@ def draw_manifest(
         splits = {path: path.split("/", 1)[0] for path in index.paths}
         readable = [row for row in readable if splits[row[0]] in SPLITS]
         labelled = [row for row in labelled if splits[row[0]] in SPLITS]
-    elif fold:
+    elif fold and readable:
         _refuse_small_classes(task, data, readable, fold)
         splits = draw_fold(index.paths, fold)
+        _refuse_fold_without_class(task, data, readable, splits, fold)
     else:
         splits = draw_split(index.paths, seed, resolve_val_fraction(source.root, val_fraction))
     rows = [(path, cls, label, splits[path]) for path, cls, label in readable]
@@ -265,6 +267,18 @@ def _refuse_small_classes(task, data, labelled, fold):
             f"--folds={fold.folds}: class '{cls}' of task {task.name} in data '{data}' has only "
             f"{images} readable pictures, and each fold needs one of every class; give fewer folds "
             "or more pictures."
+        )
+
+
+def _refuse_fold_without_class(task, data, labelled, splits, fold):
+    """Images that cannot be read are dealt out too, and may be all that a fold has of a class."""
+    classes = {cls for _, cls, _ in labelled}
+    held_out = {cls for path, cls, _ in labelled if splits[path] == "val"}
+    if classes > held_out:
+        cls = min(classes - held_out)
+        raise CallError(
+            f"--folds={fold.folds}: fold {fold.number} has no readable picture of class '{cls}' of "
+            f"task {task.name} in data '{data}'; give fewer folds or more pictures."
         )
 
 

@@ -28,6 +28,17 @@ class Fold:
     seed: int = 0
 
 
+def is_fold_setting(value):
+    """Whether a value, as JSON gives it, is that of a `Fold` or None."""
+    if value is None:
+        return True
+    keys = ("number", "folds", "seed")
+    if not isinstance(value, dict) or set(value) != set(keys):
+        return False
+    is_whole = all(type(value[key]) is int for key in keys)
+    return is_whole and value["folds"] >= 2 and 1 <= value["number"] <= value["folds"]
+
+
 def draw_split(paths, seed, val_fraction):
     """Split every image of the folder, of whatever task: only so is the split one for all.
 

@@ -46,13 +46,15 @@ def draw_estimate(task_folder):
     # A figure of its own, not pyplot's: nothing is left open, and a notebook's backend untouched.
     with matplotlib.rc_context(), sns.axes_style("whitegrid"):
         figure = Figure(figsize=size, layout="constrained")
+        order = strategies_of(means)
         panels = figure.subplots(
             len(fractions), len(measures), sharex="col", sharey=True, squeeze=False
         )
         for line, fraction in zip(panels, fractions, strict=True):
             for axes, measure in zip(line, measures, strict=True):
                 at_fraction = rows[rows["val_fraction"] == fraction]
-                draw_splits(axes, at_fraction, means.get((fraction, measure), {}), measure)
+                of_panel = means.get((fraction, measure), {})
+                draw_splits(axes, at_fraction, of_panel, measure, order)
                 axes.set(title=SHOWN[measure], xlabel="share", ylabel="")
                 limit(axes, rows[measure])
             if len(fractions) > 1:
@@ -72,7 +74,8 @@ def read_estimate(task_folder):
         By fraction and measure, from each strategy to its entry in `estimate.json`.
     """
     try:
-        rows = pd.read_csv(task_folder / ESTIMATE)
+        numbers = dict.fromkeys(("val_fraction", *SHOWN), float)
+        rows = pd.read_csv(task_folder / ESTIMATE, dtype={"strategy": str}).astype(numbers)
         details = json.loads((task_folder / ESTIMATE_DETAILS).read_text())
         means = {}
         for entry in details["strategies"]:
@@ -80,10 +83,11 @@ def read_estimate(task_folder):
             at[entry["strategy"]] = {
                 key: entry[key] and float(entry[key]) for key in ("mean", "low", "high")
             }
-        columns = ["strategy", "val_fraction", "repeat", "fold", *SHOWN]
-        if rows.empty or not means:
-            raise ValueError("no rows in it")
-        return rows[columns], means
+        known = rows["strategy"].isin(strategies_of(means))
+        twice = rows.duplicated(["strategy", "val_fraction", "repeat", "fold"])
+        if rows.empty or not known.all() or twice.any():
+            raise ValueError("no row, one of an unknown strategy, or one given twice")
+        return rows, means
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WorkError(
             f"'{task_folder / ESTIMATE}' or '{ESTIMATE_DETAILS}' beside it is not the outcome of "
@@ -91,13 +95,17 @@ def read_estimate(task_folder):
         ) from error
 
 
-def draw_splits(axes, rows, means, measure):
+def strategies_of(means):
+    """The strategies of an estimate, in the order in which all its panels show them."""
+    return list(dict.fromkeys(strategy for at in means.values() for strategy in at))
+
+
+def draw_splits(axes, rows, means, measure, order):
     """Draw one measure at one fraction: strategies down; points, and below them the means."""
-    order = list(dict.fromkeys(rows["strategy"]))
     table = rows.assign(fold=rows["fold"].fillna(0)).pivot(
         index=["repeat", "fold"], columns="strategy", values=measure
     )
-    for _, of_split in table[order].iterrows():
+    for _, of_split in table.reindex(columns=order).iterrows():
         axes.plot(of_split, range(len(order)), color="0.75", linewidth=0.8, zorder=1)
     sns.stripplot(rows, x=measure, y="strategy", order=order, ax=axes, **_POINTS)
     for place, strategy in enumerate(order):

@@ -59,7 +59,8 @@ def write_report(runs="runs", to="report.html"):
     entries, estimated = read_runs(runs), read_estimated_tasks(runs)
     if not entries and not estimated:
         raise CallError(f"'{runs}' holds no run; train one, as by modnet train --task=canines.")
-    _refuse_data_folders(entries, to)
+    data = {entry.config["data"] for entry in entries if entry.config}
+    _refuse_data_folders(data | {entry.data for entry in estimated if entry.data}, to)
     tree = grow_tree(entries, estimated)
     sections = [
         _section(task, runs, number)
@@ -82,8 +83,8 @@ def write_report(runs="runs", to="report.html"):
     return to
 
 
-def _refuse_data_folders(entries, to):
-    for data in {entry.config["data"] for entry in entries if entry.config}:
+def _refuse_data_folders(sources, to):
+    for data in sources:
         try:
             root = find_source(data, prepare=False).root
         except CallError:

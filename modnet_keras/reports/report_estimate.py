@@ -1,10 +1,11 @@
 """What the report says of an estimate: figures, a table, and a sentence on every two strategies."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from modnet_keras.errors import CallError, WorkError
+from modnet_keras.errors import WorkError
 from modnet_keras.reports.estimate_plots import SHOWN, read_estimate
 from modnet_keras.reports.report_figures import draw_estimate_panel
 from modnet_keras.reports.report_runs import plain_text
@@ -16,22 +17,32 @@ _NUMBERS = ("mean", "deviation", "low", "high")
 
 @dataclass
 class EstimatedTask:
-    """A task that an estimate was made of: the name of its folder, and what its spec was."""
+    """A task that an estimate was made of.
+
+    Attributes
+    ----------
+    task_name : str
+        The name of its folder, as text that a figure can hold.
+    task : Task or None
+        None where the file cannot be read: the section of the task says why.
+    data : str or None
+        Where its pictures are, if that can be read.
+    """
 
     task_name: str
-    task: Task
+    task: Task | None = None
+    data: str | None = None
 
 
 def read_estimated_tasks(runs):
-    """Every task of a runs folder that has an estimate whose specs can be read."""
+    """Every task of a runs folder that has an estimate."""
     found = []
     for file in sorted(Path(runs).glob(f"*/{ESTIMATE_DETAILS}")):
-        try:
-            task = Task.from_dict(json.loads(file.read_text()))
-        except (OSError, ValueError, CallError):
-            # The section of the task says what is wrong, where the task has runs.
-            continue
-        found.append(EstimatedTask(plain_text(file.parent.name), task))
+        entry = EstimatedTask(plain_text(file.parent.name))
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            details = json.loads(file.read_text())
+            entry.task, entry.data = Task.from_dict(details), str(details["options"]["data"])
+        found.append(entry)
     return found
 
 

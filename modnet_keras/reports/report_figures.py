@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modnet_keras.reports.estimate_plots import SHOWN, draw_splits, limit
+from modnet_keras.reports.estimate_plots import SHOWN, draw_splits, limit, strategies_of
 from modnet_keras.studies.tables import SPLIT_NAMES
 
 _WIDTH = 4.4
@@ -125,10 +125,10 @@ def draw_estimate_panel(rows, means, measure, fraction, prefix):
     `rows` and `means` are those that `read_estimate` gives; `fraction` is that of validation.
     """
     shown = rows[rows["val_fraction"] == fraction]
-    strategies = list(dict.fromkeys(shown["strategy"]))
+    strategies = strategies_of(means)
     with _style():
         figure, axes = _panel(height=1.0 + 0.42 * len(strategies))
-        draw_splits(axes, shown, means.get((fraction, measure), {}), measure)
+        draw_splits(axes, shown, means.get((fraction, measure), {}), measure, strategies)
         limit(axes, rows[measure])
         axes.set(title=SHOWN[measure], xlabel="share", ylabel="")
         axes.set_yticks(range(len(strategies)), [_short(name) for name in strategies])

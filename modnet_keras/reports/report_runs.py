@@ -105,12 +105,12 @@ def grow_tree(entries, estimated=()):
         if entry.task:
             for task in (*entry.task.ancestors, entry.task):
                 tasks.setdefault(task.name, TaskEntry(task.name, task.level, task.spec.parent))
+    for entry in (*entries, *estimated):
+        tasks.setdefault(entry.task_name, TaskEntry(entry.task_name, None, None))
     for entry in entries:
-        unknown = TaskEntry(entry.task_name, None, None)
-        tasks.setdefault(entry.task_name, unknown).runs.append(entry)
+        tasks[entry.task_name].runs.append(entry)
     for entry in estimated:
-        if entry.task_name in tasks:
-            tasks[entry.task_name].is_estimated = True
+        tasks[entry.task_name].is_estimated = True
     for task in tasks.values():
         if task.parent:
             tasks[task.parent].children.append(task)

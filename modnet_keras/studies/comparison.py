@@ -17,13 +17,15 @@ SIGNIFICANT = 0.05
 _MORE = {"accuracy": "is more accurate than", "forgetting": "forgets more than"}
 
 
-def summarise(rows):
+def summarise(rows, strategies):
     """Mean, standard deviation and 95 % interval of every strategy, fraction and measure.
 
     Parameters
     ----------
     rows : list of dict
         Of `estimate.csv`, with `n_train`, `parent_n` and `parent_n_train`.
+    strategies : sequence of str
+        Those of the rows, in the order in which they are to be shown.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def summarise(rows):
         `forgetting`.
     """
     found = []
-    for (fraction, strategy), of_strategy in _groups(rows).items():
+    for (fraction, strategy), of_strategy in _groups(rows, strategies).items():
         for measure in ESTIMATED:
             measured = [row for row in of_strategy.values() if row[measure] is not None]
             if not measured:
@@ -49,7 +51,7 @@ def summarise(rows):
     return found
 
 
-def compare(rows):
+def compare(rows, strategies):
     """The difference of every two strategies, paired by split, and whether they are told apart.
 
     Holm's correction is over the pairs of a fraction and measure.
@@ -58,6 +60,8 @@ def compare(rows):
     ----------
     rows : list of dict
         As for `summarise`.
+    strategies : sequence of str
+        As for `summarise`; of a pair the one that comes first is the first.
 
     Returns
     -------
@@ -67,12 +71,12 @@ def compare(rows):
         `told_apart` (`p_holm` below 0.05) and `statement`, a sentence. Two strategies that have
         fewer than two splits in common are left out.
     """
-    groups, found = _groups(rows), []
+    groups, found = _groups(rows, strategies), []
     for fraction in dict.fromkeys(fraction for fraction, _ in groups):
-        strategies = [strategy for at, strategy in groups if at == fraction]
+        present = [strategy for at, strategy in groups if at == fraction]
         for measure in COMPARED:
             family = []
-            for one, other in itertools.combinations(strategies, 2):
+            for one, other in itertools.combinations(present, 2):
                 pair = _pair(groups[fraction, one], groups[fraction, other], measure)
                 if pair:
                     about = {"val_fraction": fraction, "measure": measure}
@@ -84,13 +88,14 @@ def compare(rows):
     return found
 
 
-def _groups(rows):
-    """By fraction and strategy, in the order of the rows: from each split to its row."""
+def _groups(rows, strategies):
+    """By fraction and strategy, in the order of these: from each split to its row."""
     groups = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: strategies.index(row["strategy"])):
         of_strategy = groups.setdefault((row["val_fraction"], row["strategy"]), {})
         of_strategy[row["repeat"], row["fold"]] = row
-    return groups
+    fractions = list(dict.fromkeys(row["val_fraction"] for row in rows))
+    return dict(sorted(groups.items(), key=lambda group: fractions.index(group[0][0])))
 
 
 def _images(rows, measure):
@@ -129,6 +134,11 @@ def _statement(pair, tests):
     figures = (
         f"{sign * pair['difference']:+.3f} (95 %: {low:+.3f} to {high:+.3f}; {p_value}{after})"
     )
+    if pair["low"] == pair["high"] and pair["difference"]:
+        return (
+            f"The {pair['measure']} of {one} less that of {other} is {pair['difference']:+.3f} in "
+            "every split: without any spread there is nothing to test it by."
+        )
     if pair["told_apart"]:
         return f"{one} {_MORE[pair['measure']]} {other}: {figures}."
     return f"The data do not tell the {pair['measure']} of {one} and {other} apart: {figures}."

@@ -7,7 +7,7 @@ what is said of a strategy or of two has an interval that knows that the splits 
 
 import functools
 import json
-import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,14 +16,25 @@ from modnet_keras.data.sources import find_source, index_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.files import write_table, write_whole
 from modnet_keras.studies.comparison import compare, summarise
+from modnet_keras.studies.estimate_settings import (
+    describe_splits,
+    read_settings,
+    refuse_existing,
+    refuse_other_pictures,
+    refuse_other_settings,
+    remove_estimate,
+    settle_splits,
+    settle_strategies,
+    write_settings,
+)
+from modnet_keras.studies.fold_process import failure
 from modnet_keras.studies.local_engine import check_jobs, run_locally
-from modnet_keras.studies.resplits import plan_resplits
 from modnet_keras.studies.tables import (
     ESTIMATE,
     ESTIMATE_COLUMNS,
     ESTIMATE_DETAILS,
-    ESTIMATE_SETTINGS,
     FOLD_RESULT,
+    is_whole_row,
 )
 from modnet_keras.tasks import load_task
 from modnet_keras.training.plan import (
@@ -33,12 +44,8 @@ from modnet_keras.training.plan import (
     check_options,
     resolve_options,
 )
-from modnet_keras.training.run import CONFIG
-from modnet_keras.training.strategies import get_strategy
 
 ENGINES = ("local", "ray")
-FAILURE = ("strategy", "reason")
-DEFAULT_STRATEGIES = ("scratch", "finetune", "frozen")
 
 
 @dataclass
@@ -128,51 +135,54 @@ def estimate(
         If a split lacks a side, or if every fold fails.
     """
     task = load_task(task) if isinstance(task, (str, Path)) else task
-    strategies = _checked_strategies(task, strategies)
-    options = Options(**options)
-    check_options(options)
-    splits = plan_resplits(folds, repeats, val_fraction, options.seed or 0)
+    options = _checked_options(options)
     folder = Path(runs).resolve() / task.name / ESTIMATE_FOLDER
-    _refuse_existing(folder, resume, overwrite)
-    index = _check_pictures(task, options, splits, folder)
-    run_jobs = _find_engine(engine, jobs, ray_address, ship)
-    settings = _settings(task, options, splits, index)
-    if overwrite and folder.exists():
-        shutil.rmtree(folder)
-    _keep_settings(folder, settings)
-    if on_plan:
-        on_plan([split.name for split in splits], _runs_of_split(task, strategies))
-    jobs_of_splits = [_job(split, strategies, folder, settings) for split in splits]
-    failed = _run(run_jobs, jobs_of_splits, on_event)
-    rows = [row for job in jobs_of_splits for row in _read_rows(job)]
+    refuse_existing(folder, resume, overwrite)
+    stored = read_settings(folder) if resume else None
+    strategies = settle_strategies(task, strategies, stored)
+    splits = settle_splits(folds, repeats, val_fraction, options, stored, folder)
+    if stored:
+        refuse_other_settings(task, options, stored, folder)
+    data = options.data or (stored["options"]["data"] if stored else DEFAULTS.data)
+    index = _check_pictures(task, data, splits, folder)
+    if stored:
+        refuse_other_pictures(index, stored, folder)
+    with _engine(engine, jobs, ray_address, ship) as run_jobs:
+        settings = {
+            **task.to_dict(),
+            "strategies": strategies,
+            **describe_splits(splits),
+            "options": stored["options"] if stored else resolve_options(options),
+            "fingerprint": index.fingerprint(),
+        }
+        if overwrite and folder.exists():
+            remove_estimate(folder)
+        write_settings(folder, settings)
+        if on_plan:
+            on_plan([split.name for split in splits], _runs_of_split(task, strategies))
+        fold_jobs = [_job(split, folder, settings) for split in splits]
+        failed = _run(run_jobs, fold_jobs, on_event)
+    rows = [row for job in fold_jobs for row in _read_rows(job)]
     if not rows:
         raise WorkError(f"every fold failed; {failed[0]['fold']}: {failed[0]['reason']}")
     result = Estimate(
         folder.parent,
         [{key: row[key] for key in ESTIMATE_COLUMNS} for row in rows],
-        summarise(rows),
-        compare(rows),
+        summarise(rows, strategies),
+        compare(rows, strategies),
         failed,
     )
     _write(result, task, settings)
     return result
 
 
-def _checked_strategies(task, strategies):
-    if strategies is None:
-        return DEFAULT_STRATEGIES if task.parent else ("scratch",)
-    for strategy in strategies:
-        get_strategy(strategy)
-        if task.parent is None and strategy != "scratch":
-            raise CallError(
-                f"--strategies: task {task.name} is a root, nothing can be taken over by "
-                f"{strategy}; its only strategy is scratch."
-            )
-    if not strategies or len(set(strategies)) < len(strategies):
-        raise CallError(
-            f"--strategies must be different ones, at least one; found {', '.join(strategies)}."
-        )
-    return tuple(strategies)
+def _checked_options(options):
+    for key in ("fold", "val_fraction", "watch_parent"):
+        if key in options:
+            raise CallError(f"estimate takes no {key}.")
+    options = Options(**options)
+    check_options(options)
+    return options
 
 
 def _runs_of_split(task, strategies):
@@ -180,32 +190,9 @@ def _runs_of_split(task, strategies):
     return parents + [f"{task.name}/{strategy}" for strategy in strategies]
 
 
-def _refuse_existing(folder, resume, overwrite):
-    if resume and overwrite:
-        raise CallError(
-            "--resume goes on with an estimate and --overwrite replaces it; give one of them."
-        )
-    if (folder / CONFIG).is_file():
-        raise CallError(
-            f"'{folder}' is a run, and an estimate goes there; rename the run, for instance to "
-            f"'{folder}-run'."
-        )
-    if not folder.exists():
-        return
-    if not (folder / ESTIMATE_SETTINGS).is_file():
-        raise CallError(
-            f"'{folder}' is no estimate, it holds no {ESTIMATE_SETTINGS}, and is left alone; move "
-            "it away, or give another --runs."
-        )
-    if not (resume or overwrite):
-        raise CallError(
-            f"estimate '{folder}' exists; go on with it by --resume, or replace it by --overwrite."
-        )
-
-
-def _check_pictures(task, options, splits, folder):
+def _check_pictures(task, data, splits, folder):
     """List the pictures, and refuse splits that leave a task or class without any."""
-    source = find_source(options.data or DEFAULTS.data)
+    source = find_source(data)
     refuse_inside(source.root, folder, "runs")
     index = index_source(source)
     for split in splits:
@@ -214,7 +201,8 @@ def _check_pictures(task, options, splits, folder):
     return index
 
 
-def _find_engine(engine, jobs, ray_address, ship):
+@contextmanager
+def _engine(engine, jobs, ray_address, ship):
     """What trains the folds: a function of their jobs and of whom to tell."""
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
@@ -223,69 +211,28 @@ def _find_engine(engine, jobs, ray_address, ship):
             given = f"--ray_address={ray_address}" if ray_address else "--ship"
             raise CallError(f"{given} is for --engine=ray; give that too, or leave it out.")
         check_jobs(jobs)
-        return functools.partial(run_locally, side_by_side=jobs)
+        yield functools.partial(run_locally, side_by_side=jobs)
+        return
     if jobs != 1:
         raise CallError(
             f"--jobs={jobs} is for --engine=local; Ray runs as many folds at a time as its nodes "
             "have cores for."
         )
-    from modnet_keras.studies.ray_engine import find_ray, run_on_ray
+    from modnet_keras.studies.ray_engine import connected, run_on_ray
 
-    find_ray(ray_address)
-    return functools.partial(run_on_ray, address=ray_address, ship=ship)
-
-
-def _settings(task, options, splits, index):
-    """What all folds have in common, and what an estimate that goes on must agree with."""
-    fold = splits[0].settings.get("fold")
-    return {
-        "task": task.to_dict(),
-        "options": resolve_options(options),
-        "folds": fold and fold.folds,
-        "fingerprint": index.fingerprint(),
-    }
+    with connected(ray_address):
+        yield functools.partial(run_on_ray, ship=ship)
 
 
-def _keep_settings(folder, settings):
-    """Write the settings, or hold those of an estimate that goes on against them."""
-    file = folder / ESTIMATE_SETTINGS
-    text = json.dumps(settings, indent=2) + "\n"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(file, text)
-        return
-    try:
-        stored = json.loads(file.read_text())
-        flat = [found["options"] | {"folds": found["folds"]} for found in (settings, stored)]
-        differing = [key for key in flat[0] if flat[0][key] != flat[1][key]]
-        same_task, same_pictures = (stored[k] == settings[k] for k in ("task", "fingerprint"))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WorkError(
-            f"'{file}' cannot be used ({error}); start anew with --overwrite."
-        ) from error
-    if not (same_task and same_pictures):
-        what = "pictures" if same_task else "specs of the task and those above it"
-        raise WorkError(
-            f"the {what} have changed since estimate '{folder}' was started; replace it by "
-            "--overwrite."
-        )
-    for key in differing:
-        given = f"without --{key}" if flat[0][key] is None else f"--{key}={flat[0][key]}"
-        raise CallError(
-            f"{given}: estimate '{folder}' was started with {flat[1][key]}; go on so, or replace "
-            "it by --overwrite."
-        )
-
-
-def _job(split, strategies, folder, settings):
+def _job(split, folder, settings):
     split_settings = dict(split.settings)
     if "fold" in split_settings:
         split_settings["fold"] = asdict(split_settings["fold"])
     return {
         "name": split.name,
         "folder": str(folder / split.name),
-        "task": settings["task"],
-        "strategies": list(strategies),
+        "specs": settings["specs"],
+        "strategies": settings["strategies"],
         "options": settings["options"] | split_settings,
         "fingerprint": settings["fingerprint"],
         "split": {
@@ -298,11 +245,15 @@ def _job(split, strategies, folder, settings):
 
 def _run(run_jobs, jobs, on_event):
     """Train the folds that lack a strategy; gives what failed."""
-    failed = []
+    failed = {job["name"]: {} for job in jobs}
 
     def tell(job, event):
-        if event["event"] == "failed":
-            failed.append({"fold": job["name"]} | {key: event[key] for key in FAILURE})
+        failures = failed[job["name"]]
+        if event["event"] == "started":
+            # A worker that was lost is replaced, and what it said of itself is void.
+            failures.clear()
+        elif event["event"] == "failed":
+            failures[event["strategy"]] = event["reason"]
         if on_event:
             on_event(job["name"], event)
 
@@ -314,20 +265,29 @@ def _run(run_jobs, jobs, on_event):
             waiting.append(job)
     if waiting:
         run_jobs(waiting, tell=tell)
-    return failed
+    for job in waiting:
+        if not failed[job["name"]] and len(_read_rows(job)) < len(job["strategies"]):
+            tell(job, failure(f"it is done, and yet '{job['folder']}' does not hold its result"))
+    return [
+        {"fold": fold, "strategy": strategy, "reason": reason}
+        for fold, failures in failed.items()
+        for strategy, reason in failures.items()
+    ]
 
 
 def _read_rows(job):
-    """The rows of a fold in the order of its strategies, as far as these were trained."""
+    """The rows of a fold in the order of its strategies, as far as these were trained and measured.
+
+    A result that cannot be read is none: the runs are there, and are measured again.
+    """
     file = Path(job["folder"]) / FOLD_RESULT
     try:
         rows = {row["strategy"]: row for row in json.loads(file.read_text())["rows"]}
-    except FileNotFoundError:
+        whole = all(is_whole_row(row) for row in rows.values())
+    except (OSError, ValueError, LookupError, TypeError):
         return []
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise WorkError(
-            f"'{file}' cannot be used ({error}); remove it and go on with --resume."
-        ) from error
+    if not whole:
+        return []
     # From the runs folder on, as other rows name runs.
     place = f"{file.parents[2].name}/{ESTIMATE_FOLDER}/{job['name']}"
     return [
@@ -341,7 +301,7 @@ def _write(result, task, settings):
     write_table(result.folder / ESTIMATE, result.rows)
     details = {
         "task": task.name,
-        **task.to_dict(),
+        "specs": settings["specs"],
         "options": settings["options"],
         "strategies": result.strategies,
         "pairs": result.pairs,

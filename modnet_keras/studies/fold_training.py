@@ -20,7 +20,7 @@ from modnet_keras.training.trainer import (
     undecodable_named,
 )
 
-PARENT = ("parent",)
+PARENT, CHILD = "parent", "child"
 
 
 def train_fold(job, tell):
@@ -34,7 +34,7 @@ def train_fold(job, tell):
     ----------
     job : dict
         As `estimator` makes it, of values that JSON can hold: `folder`, the fold's runs folder;
-        `task` (`Task.to_dict`); `strategies`; `options` of `train`; the `fingerprint` of the
+        `specs` (`Task.to_dict`); `strategies`; `options` of `train`; the `fingerprint` of the
         pictures; and `split`, the columns of `estimate.csv` that say which split it is.
     tell : callable
         Called with a dict after each epoch, each training and each strategy that fails.
@@ -42,24 +42,20 @@ def train_fold(job, tell):
     Raises
     ------
     CallError, WorkError
-        If no strategy can be trained; what fails of one strategy is told, and the others go on.
+        If a parent cannot be trained. What fails of one strategy is told, and the others go on.
     """
-    task = Task.from_dict(job["task"])
-    runs = Path(job["folder"])
-    parent = _train(task.parent, None, None, job, tell) if task.parent else None
-    children, failed = {}, {}
+    task = Task.from_dict(job)
+    parent = None
+    for ancestor in task.ancestors:
+        parent = _train(ancestor, None, parent, job, tell)
+    rows = []
     for strategy in job["strategies"]:
         try:
-            children[strategy] = _train(task, strategy, parent, job, tell)
+            run = _train(task, strategy, parent, job, tell)
+            rows.append(_row(job, strategy, run, parent))
         except (CallError, WorkError) as error:
-            failed[strategy] = str(error)
             tell(failure(str(error), strategy))
-    forgotten = _measure_forgetting(parent, children) if parent and children else {}
-    rows = [
-        _row(job, strategy, run, parent, forgotten.get(strategy))
-        for strategy, run in children.items()
-    ]
-    write_whole(runs / FOLD_RESULT, json.dumps({"rows": rows, "failed": failed}, indent=2) + "\n")
+    write_whole(Path(job["folder"]) / FOLD_RESULT, json.dumps({"rows": rows}, indent=2) + "\n")
 
 
 def _train(task, strategy, parent, job, tell):
@@ -104,26 +100,21 @@ def _refuse_other_pictures(plan, job):
         )
 
 
-def _measure_forgetting(parent, children):
-    """What the parent loses on its validation images with each child's stages, as `forget` says."""
+def _measure_forgetting(parent, run):
+    """What the parent loses on its validation images with a child's stages, as `forget` says."""
     manifest = own_manifest(parent)
     labels = manifest.labels("val").astype(bool)
-    networks = {PARENT: parent.model.layers[1:]}
-    networks |= {name: tapped_model(run, parent).layers[1:] for name, run in children.items()}
+    networks = {PARENT: parent.model.layers[1:], CHILD: tapped_model(run, parent).layers[1:]}
     with undecodable_named(manifest):
         outputs = predict_all(networks, evaluation_dataset(manifest, "val", parent.config))
+    if len(identical_parts(run, parent)) == len(parent.model.layers) - 2:
+        refuse_unequal_bits(run, outputs[CHILD], outputs[PARENT])
     right = {name: (logits.reshape(-1) > 0) == labels for name, logits in outputs.items()}
-    for name, run in children.items():
-        if len(identical_parts(run, parent)) == len(parent.model.layers) - 2:
-            refuse_unequal_bits(run, outputs[name], outputs[PARENT])
-    return {
-        # Counted, then divided once.
-        name: int(right[PARENT].sum() - right[name].sum()) / len(labels)
-        for name in children
-    }
+    # Counted, then divided once.
+    return int(right[PARENT].sum() - right[CHILD].sum()) / len(labels)
 
 
-def _row(job, strategy, run, parent, forgotten):
+def _row(job, strategy, run, parent):
     """A row of `estimate.csv`, and the numbers of images that its statistics take."""
     validation = run.metrics["val"]
     return {
@@ -133,7 +124,7 @@ def _row(job, strategy, run, parent, forgotten):
         "seed": run.config["seed"],
         "n": validation["n"],
         **{key: validation[key] for key in ("accuracy", "sensitivity", "specificity", "auc")},
-        "forgetting": forgotten,
+        "forgetting": parent and _measure_forgetting(parent, run),
         "seconds": round(sum(row["seconds"] for row in run.history), 3),
         "run": f"{run.config['task']}/{run.name}",
         "n_train": run.metrics["train"]["n"],

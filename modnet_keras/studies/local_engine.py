@@ -117,6 +117,9 @@ def _run_process(job, shares, events, processes):
             return
         with process:
             for line in process.stdout:
+                if not line.endswith("\n"):
+                    # Cut off where the process was ended.
+                    break
                 last = json.loads(line)
                 events.put((job, last))
         if not is_last(last):

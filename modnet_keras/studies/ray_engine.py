@@ -15,7 +15,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from modnet_keras.errors import CallError
+from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import cache_folder
 from modnet_keras.studies.fold_process import failure, is_last, run_job
 from modnet_keras.studies.shipping import pack, ship_pictures, unpack, unship_pictures
@@ -26,17 +26,15 @@ from modnet_keras.version import installed_version
 PROBE_SECONDS = 5
 # A worker that dies, with its node or alone, is replaced so often.
 RETRIES = 3
+STATUS_SECONDS = 60
+PACKAGES = ("modnet-keras", "tensorflow", "keras", "numpy", "scikit-learn")
 POLL_SECONDS = 0.5
 
 
-def find_ray(address):
+def _find_ray(address):
     """Refuse to go on where Ray is not installed, or no cluster answers at an address.
 
     Ray itself would wait for minutes, and end the process where something else answers.
-
-    Raises
-    ------
-    CallError
     """
     try:
         import ray  # noqa: F401
@@ -53,30 +51,80 @@ def find_ray(address):
             "listens."
         )
     try:
-        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
-        # What answers may be no Ray.
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        raise CallError(
+            f"--ray_address={address}: no answer; give the HOST:PORT of 'ray start --head'."
+        ) from error
+    try:
         subprocess.run(
             [sys.executable, "-m", "ray.scripts.scripts", "status", f"--address={address}"],
-            timeout=4 * PROBE_SECONDS,
+            timeout=STATUS_SECONDS,
             check=True,
             capture_output=True,
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = "no answer" if isinstance(error, OSError) else "what answers is no Ray cluster"
+    except subprocess.SubprocessError as error:
         raise CallError(
-            f"--ray_address={address}: {reason}; give the HOST:PORT of 'ray start --head'."
+            f"--ray_address={address}: what answers is no Ray cluster, or one of another version "
+            "of Ray; give the HOST:PORT of 'ray start --head'."
         ) from error
 
 
-def run_on_ray(jobs, address, ship, tell):
-    """Train folds on a Ray cluster, as many at a time as it has cores for.
+@contextmanager
+def connected(address):
+    """A connection to the cluster at an address, or to one that is started here.
+
+    A connection that is there already is used and left as it is.
+
+    Raises
+    ------
+    CallError
+        If there is no Ray, or none that takes this machine as its node.
+    WorkError
+        If the cluster is lost.
+    """
+    _find_ray(address)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    terminate = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # what Ray raises here has no common class
+        reason = str(error).strip().split("\n", 1)[0]
+        raise CallError(
+            f"no connection to Ray at {address or 'this machine'} ({reason}); this machine must be "
+            "a node of the cluster, with the same versions of Ray and Python."
+        ) from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray puts its own in the place of the program's.
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise WorkError(
+            f"the Ray cluster was lost ({reason}); go on with --resume when it is there again."
+        ) from error
+    finally:
+        ray.shutdown()
+
+
+def run_on_ray(jobs, ship, tell):
+    """Train folds on the Ray cluster that is connected, as many at a time as it has cores for.
 
     Parameters
     ----------
     jobs : list of dict
         As `fold_training.train_fold` takes them.
-    address : str or None
-        Of a cluster that this machine is a node of; None starts one here.
     ship : bool
         Whether the pictures are sent to the nodes, once to each, and the folds' runs sent back;
         otherwise every node must see both under the same paths.
@@ -86,23 +134,25 @@ def run_on_ray(jobs, address, ship, tell):
     """
     import ray
 
-    with _connected(address):
-        mailbox = _start_mailbox()
-        pictures = None
-        if ship:
-            pictures = ship_pictures(jobs[0]["options"]["data"], ray.put)
-        train = ray.remote(**_resources())(_train_on_node)
-        call = {"call": uuid.uuid4().hex, "version": installed_version()}
-        tasks = {
-            train.remote(job | call, mailbox, pictures, pack(job["folder"]) if ship else None): job
-            for job in jobs
-        }
-        listener = _Listener(mailbox, jobs, tell)
-        while tasks:
-            ended, _ = ray.wait(list(tasks), timeout=POLL_SECONDS)
-            listener.pass_on()
-            for task in ended:
-                listener.end(tasks.pop(task), task)
+    mailbox = _start_mailbox()
+    pictures = ship_pictures(jobs[0]["options"]["data"], ray.put) if ship else None
+    train = ray.remote(**_resources())(_train_on_node)
+    settings = (Path(jobs[0]["folder"]).parent / ESTIMATE_SETTINGS).read_text()
+    call = {"call": uuid.uuid4().hex, "versions": _versions(), "settings": settings}
+    tasks = {
+        train.remote(job | call, mailbox, pictures, pack(job["folder"]) if ship else None): job
+        for job in jobs
+    }
+    listener = _Listener(mailbox, jobs, tell)
+    while tasks:
+        ended, _ = ray.wait(list(tasks), timeout=POLL_SECONDS)
+        listener.pass_on()
+        for task in ended:
+            listener.end(tasks.pop(task), task)
+
+
+def _versions():
+    return {package: installed_version(package) for package in PACKAGES}
 
 
 class _Mailbox:
@@ -141,12 +191,13 @@ class _Listener:
         import ray
 
         for name, event in ray.get(self.mailbox.take.remote()):
+            # A worker may be lost between its last word and its end, and does all again.
+            if name in self.ended:
+                continue
             job = self.jobs[name]
             if "files" in event:
                 unpack(event.pop("files"), Path(job["folder"]), job["options"]["data"])
-            # A worker may be lost between its last word and its end, and does all again.
-            if name not in self.ended:
-                self.tell(job, event)
+            self.tell(job, event)
             if is_last(event):
                 self.ended.add(name)
 
@@ -162,37 +213,13 @@ class _Listener:
                 self.tell(job, failure(f"{type(error).__name__}: {reason}"))
 
 
-@contextmanager
-def _connected(address):
-    """A connection to the cluster; one that was there before is used and left as it is."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    terminate = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address=address or "local",
-        include_dashboard=None if address else False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    if in_main_thread:
-        # Ray puts its own in the place of the program's.
-        signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def _resources():
     """What a fold takes of a node, and that its worker serves no second one."""
     import ray
 
     cores = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+    if cores < 1:
+        raise WorkError("no node of the Ray cluster offers a core; start one with --num-cpus=2.")
     return {
         "max_calls": 1,
         "max_retries": RETRIES,
@@ -215,9 +242,12 @@ def _train_on_node(job, mailbox, pictures, state):
         # Not waited for: while a worker waits, Ray gives its cores to another fold.
         sent.append(mailbox.put.remote(job["name"], event | {"node": node}))
 
-    found = installed_version()
-    if found != job["version"]:
-        tell(failure(f"node {node} has modnet-keras {found}, the caller {job['version']}"))
+    found = _versions()
+    others = [package for package in PACKAGES if found[package] != job["versions"][package]]
+    if others:
+        package = others[0]
+        wanted = job["versions"][package]
+        tell(failure(f"node {node} has {package} {found[package]}, the caller {wanted}"))
     elif pictures is None:
         _train_on_shared_path(job, tell, node)
     else:
@@ -227,7 +257,8 @@ def _train_on_node(job, mailbox, pictures, state):
 
 def _train_on_shared_path(job, tell, node):
     folder = Path(job["folder"]).parent
-    if not (folder / ESTIMATE_SETTINGS).is_file():
+    settings = folder / ESTIMATE_SETTINGS
+    if not settings.is_file() or settings.read_text() != job["settings"]:
         tell(
             failure(
                 f"node {node} does not see '{folder}'; put --runs on a path that all nodes "
@@ -245,8 +276,11 @@ def _train_shipped(job, tell, pictures, state):
     data = str(unship_pictures(pictures, ray.get, job["fingerprint"]))
     folder = cache_folder() / "shipped" / job["call"] / job["name"]
     if not folder.exists():
-        # What a worker that was lost has left here is further than the caller's.
-        unpack(state, folder, data)
+        # What a worker that was lost has left here would be further than the caller's.
+        fresh = folder.with_name(f".unfinished-{os.getpid()}-{folder.name}")
+        unpack(state, fresh, data)
+        fresh.mkdir(parents=True, exist_ok=True)
+        fresh.rename(folder)
     sent = {}
 
     def tell_with_files(event):

@@ -37,8 +37,9 @@ class Resplit:
 def plan_resplits(folds=None, repeats=None, val_fraction=None, seed=0):
     """The splits of an estimate, in the order in which they are trained.
 
-    No two have the same seed, so that a deviation over them is of the initial weights, the order
-    and the crops too (Bouthillier et al., MLSys 2021); all strategies of a split share its seed.
+    No two at one fraction have the same seed, so that a deviation over them is of the initial
+    weights, the order and the crops too (Bouthillier et al., MLSys 2021); all strategies of a split
+    share its seed.
 
     Parameters
     ----------
@@ -110,12 +111,12 @@ def _plan_shares(shares, repeats, seed):
         )
     for share in shares:
         if not 0 < share < 1:
-            raise CallError(f"--val_fraction={share:g} must lie between 0 and 1, as 0.2.")
+            raise CallError(f"--val_fraction={share!r} must lie between 0 and 1, as 0.2.")
     if not shares or len(set(shares)) < len(shares):
         raise CallError("--val_fraction must be one fraction or several different ones.")
     return [
         Resplit(
-            f"val-{share:g}-repeat-{repeat}",
+            f"val-{share!r}-repeat-{repeat}",
             share,
             repeat,
             None,

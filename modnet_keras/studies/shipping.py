@@ -31,10 +31,17 @@ def ship_pictures(data, put):
         The references, in order.
     """
     source = find_source(data)
+    index = index_source(source)
     chunks = _ChunkWriter(put)
     with tarfile.open(fileobj=chunks, mode="w|", dereference=True) as archive:
-        for path in index_source(source).paths:
-            archive.add(source.root / path, path, recursive=False)
+        for path, size in zip(index.paths, index.sizes, strict=True):
+            if path in index.unreadable:
+                # As large, so that the fingerprint is the same, and as unreadable.
+                placeholder = tarfile.TarInfo(path)
+                placeholder.size = size
+                archive.addfile(placeholder, io.BytesIO(bytes(size)))
+            else:
+                archive.add(source.root / path, path, recursive=False)
     return chunks.close()
 
 
@@ -52,7 +59,10 @@ def unship_pictures(references, get, fingerprint):
     """
     folder = cache_folder() / "shipped" / fingerprint
     if folder.is_dir():
-        return folder
+        if index_source(find_source(folder)).fingerprint() == fingerprint:
+            return folder
+        # Someone has cleared a part of the cache.
+        shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".unfinished-"))
     try:
@@ -79,21 +89,26 @@ def pack(folder, sent=None):
         for file in sorted(Path(folder).rglob("*"), key=_completeness):
             status = file.stat()
             state = status.st_size, status.st_mtime_ns
-            if file.is_file() and file.name != SNAPSHOT and sent.get(file) != state:
+            is_whole = file.is_file() and not file.name.startswith(".unfinished-")
+            if is_whole and file.name != SNAPSHOT and sent.get(file) != state:
                 sent[file] = state
                 archive.add(file, file.relative_to(folder), recursive=False)
     return text.getvalue()
 
 
 def unpack(archive, folder, data):
-    """Write what `pack` packed below a folder; its runs' pictures are in `data` here."""
+    """Write what `pack` packed below a folder, each file whole; the pictures are in `data` here."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        names = files.getnames()
-        files.extractall(folder, filter="data")
-    for name in names:
-        if Path(name).name == CONFIG:
-            config = json.loads((folder / name).read_text()) | {"data": data}
-            write_whole(folder / name, json.dumps(config, indent=2) + "\n")
+        for member in files:
+            # Refuses what would leave the folder.
+            member = tarfile.data_filter(member, folder)
+            contents = files.extractfile(member).read()
+            if Path(member.name).name == CONFIG:
+                config = json.loads(contents) | {"data": data}
+                contents = json.dumps(config, indent=2) + "\n"
+            file = folder / member.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, contents)
 
 
 def _completeness(file):

@@ -13,6 +13,8 @@ from scipy import stats
 LABEL, BEFORE, AFTER = np.indices((2, 2, 2)).reshape(3, 8).astype(bool)
 # For each measure the cells whose images it is a share of.
 SHARES = {"accuracy": np.ones(8, bool), "sensitivity": LABEL, "specificity": ~LABEL}
+# Values that are the same but for rounding have a deviation of about 1e-17.
+NO_SPREAD = 1e-12
 
 
 class Interval(NamedTuple):
@@ -140,7 +142,8 @@ def corrected_t_test(values, n_test, n_train, level=0.95):
     Returns
     -------
     Interval, float
-        Of the mean; and the two-sided p-value of a mean of zero.
+        Of the mean; and the two-sided p-value of a mean of zero. Values that are all the same leave
+        no spread to test by: the interval is the mean alone, and the p-value 1.
 
     Examples
     --------
@@ -152,7 +155,9 @@ def corrected_t_test(values, n_test, n_train, level=0.95):
     mean, deviation, freedom = values.mean(), values.std(ddof=1), len(values) - 1
     error = deviation * np.sqrt(1 / len(values) + n_test / n_train)
     half = stats.t.ppf((1 + level) / 2, freedom) * error
-    p_value = 2 * stats.t.sf(abs(mean) / error, freedom) if error else mean == 0
+    if deviation <= NO_SPREAD:
+        return Interval(float(mean), float(mean), float(mean)), 1.0
+    p_value = 2 * stats.t.sf(abs(mean) / error, freedom)
     return Interval(float(mean), float(mean - half), float(mean + half)), float(p_value)
 
 

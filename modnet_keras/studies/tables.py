@@ -21,8 +21,22 @@ ALL_STAGES = "all"
 ESTIMATE = "estimate.csv"
 ESTIMATE_DETAILS = "estimate.json"
 ESTIMATE_SETTINGS = "settings.json"
+# Of a row of an estimate, in the order of its columns.
+_TEXTS = ("task", "strategy", "run")
+_NUMBERS = ("val_fraction", "repeat", "seed", "n", "accuracy", "sensitivity", "specificity", "auc")
+_NUMBERS += ("seconds", "n_train")
+_NUMBERS_OR_NONE = ("fold", "forgetting", "parent_n", "parent_n_train")
 ESTIMATE_COLUMNS = ("task", "strategy", "val_fraction", "repeat", "fold", "seed", "n")
 ESTIMATE_COLUMNS += ("accuracy", "sensitivity", "specificity", "auc", "forgetting")
 ESTIMATE_COLUMNS += ("seconds", "run")
 FOLD_RESULT = "result.json"
 FOLD_LOG = "log.txt"
+
+
+def is_whole_row(row):
+    """Whether a row of a fold's result holds everything that an estimate takes of it."""
+    return (
+        all(isinstance(row.get(key), str) for key in _TEXTS)
+        and all(isinstance(row.get(key), int | float) for key in _NUMBERS)
+        and all(isinstance(row.get(key, ""), int | float | None) for key in _NUMBERS_OR_NONE)
+    )

@@ -135,8 +135,8 @@ def estimate(
     if result.failed:
         folds = ", ".join(dict.fromkeys(failure["fold"] for failure in result.failed))
         raise WorkError(
-            f"not all went well in {folds}, and the figures are of the others alone; 'modnet "
-            "estimate' with --resume tries these again."
+            f"not all went well in {folds}, and the figures are of the rest alone; --resume tries "
+            "again, once the folder of a run that is damaged is removed."
         )
 
 

@@ -287,11 +287,19 @@ def resolve_options(options):
     """
     given = options.given()
     recipe = get_recipe(given.get("recipe", DEFAULTS.recipe))
-    settings = asdict(DEFAULTS) | {key: getattr(recipe, key) for key in SETTINGS_OF_RECIPE} | given
-    settings["data"] = _data_setting(find_source(settings["data"]))
-    if settings["precision"] == "auto":
-        settings["precision"] = _resolve_precision()
-    return settings
+    of_recipe = {key: getattr(recipe, key) for key in SETTINGS_OF_RECIPE}
+    return normalise_options(asdict(DEFAULTS) | of_recipe | given)
+
+
+def normalise_options(given):
+    """Options, by name, with `data` and `precision` as `config.json` has them."""
+    given = dict(given)
+    if "data" in given:
+        source = find_source(given["data"])
+        given["data"] = source.name if source.name in BUILT_IN else str(source.root)
+    if given.get("precision") == "auto":
+        given["precision"] = "bfloat16" if computes_bfloat16() else "float32"
+    return given
 
 
 def _resolve(task, options, strategy, parent_config):
@@ -326,14 +334,6 @@ def split_settings(config):
     }
 
 
-def _data_setting(source):
-    return source.name if source.name in BUILT_IN else str(source.root)
-
-
-def _resolve_precision():
-    return "bfloat16" if computes_bfloat16() else "float32"
-
-
 def _refuse_other_than_parent(task, given, parent_config):
     for key in INHERITED:
         if key in given and given[key] != parent_config.get(key):
@@ -361,11 +361,7 @@ def _refuse_other_settings(run, task, options, parent):
             f"the spec of task {task.name} has changed since run '{run.folder}' was started; train "
             "it anew with --overwrite or another --name."
         )
-    given = options.given()
-    if "data" in given:
-        given["data"] = _data_setting(find_source(given["data"]))
-    if given.get("precision") == "auto":
-        given["precision"] = _resolve_precision()
+    given = normalise_options(options.given())
     if "epochs" in given:
         given["epochs"] += stored["epochs_of_parents"]
     grown_from = _stored_parent(run)

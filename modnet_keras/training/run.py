@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modnet_keras.data.manifest import read_manifest
 from modnet_keras.data.sources import find_source
+from modnet_keras.data.splits import is_fold_setting
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.tasks import Task
@@ -85,6 +86,9 @@ class Run:
         for key, kind in CONFIG_TYPES.items():
             if not isinstance(config[key], kind):
                 raise self.damaged(CONFIG, f"{key} is {config[key]!r}")
+        # Runs that are older than folds have no such key.
+        if not is_fold_setting(config.get("fold")):
+            raise self.damaged(CONFIG, f"fold is {config['fold']!r}")
         return config
 
     @cached_property
