@@ -96,7 +96,7 @@ def estimate(
     Parameters
     ----------
     task : str, path or Task
-    strategies : sequence of str, optional
+    strategies : sequence of str, or str, optional
         Keys of `STRATEGIES`; scratch, finetune and frozen where absent, for a root scratch alone.
     folds, repeats, val_fraction
         Which splits, as `plan_resplits` takes them: 5 folds where all are absent.
@@ -111,8 +111,8 @@ def estimate(
     ship : bool
         For nodes that see neither the pictures nor the runs folder: both travel with Ray.
     resume, overwrite : bool
-        Go on with the estimate that is there, or replace it. Strategies, fractions and repeats may
-        be added to one that is gone on with.
+        Go on with the estimate that is there, or replace it. One that is gone on with keeps its
+        settings; strategies, fractions and further repeats that are given are added to it.
     on_plan : callable, optional
         Called, before anything is trained, with the names of the splits and those of the runs that
         each of them takes, as `canines/frozen`, parents first.
