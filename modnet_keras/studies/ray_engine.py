@@ -64,9 +64,11 @@ def _find_ray(address):
             capture_output=True,
         )
     except subprocess.SubprocessError as error:
+        reason = "what answers is no Ray cluster, or one of another version of Ray"
+        if b"AuthenticationError" in (error.stderr or b""):
+            reason = "the cluster asks for a token, set RAY_AUTH_MODE=token and copy it here"
         raise CallError(
-            f"--ray_address={address}: what answers is no Ray cluster, or one of another version "
-            "of Ray; give the HOST:PORT of 'ray start --head'."
+            f"--ray_address={address}: {reason}; give the HOST:PORT of 'ray start --head'."
         ) from error
 
 
