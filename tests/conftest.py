@@ -38,6 +38,19 @@ def runs(demo, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def trained(runs, tmp_path_factory):
+    """Canines by frozen, frozen-weights, finetune and scratch out of one run of animals."""
+    from modnet_keras import train
+
+    folder = tmp_path_factory.mktemp("trained-children") / "runs"
+    shutil.copytree(runs, folder)
+    for strategy in ("frozen-weights", "finetune", "scratch"):
+        options = {key: SMALL[key] for key in ("epochs", "batch_size", "precision")}
+        train("canines", strategy=strategy, runs=folder, **options)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def estimated(demo, tmp_path_factory):
     """A runs folder with an estimate of canines, two folds side by side; for reading only."""
     from modnet_keras import estimate

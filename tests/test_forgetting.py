@@ -34,17 +34,6 @@ SHARED = ("stem", "stage_1", "stage_2")
 
 
 @pytest.fixture(scope="module")
-def trained(runs, tmp_path_factory):
-    """Canines by frozen, frozen-weights, finetune and scratch out of one run of animals."""
-    folder = tmp_path_factory.mktemp("forgetting") / "runs"
-    shutil.copytree(runs, folder)
-    for strategy in ("frozen-weights", "finetune", "scratch"):
-        options = {key: SMALL[key] for key in ("epochs", "batch_size", "precision")}
-        train("canines", strategy=strategy, runs=folder, **options)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def measured(trained):
     return measure_forgetting("canines", runs=trained, repair=True)
 

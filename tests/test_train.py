@@ -153,8 +153,8 @@ def test_a_finished_run_is_shown_again_by_resume(own_runs, command):
 def test_scratch_long_costs_what_parent_and_child_cost_together(own_runs):
     long = train("canines", strategy="scratch-long", runs=own_runs, epochs=2, batch_size=64,
                  precision="float32")  # fmt: skip
-    tuned = train("canines", strategy="finetune", runs=own_runs, epochs=2, batch_size=64,
-                  precision="float32")  # fmt: skip
+    options = Options(epochs=2, batch_size=64, precision="float32")
+    tuned = plan_training(load_task("canines"), options, strategy="finetune", runs=own_runs)[-1]
     together = tuned.config["training_flops_with_parents"]
     one_epoch = long.config["training_flops"] / long.config["epochs"]
     assert abs(long.config["training_flops"] - together) <= one_epoch / 2
