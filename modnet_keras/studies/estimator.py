@@ -27,7 +27,7 @@ from modnet_keras.studies.estimate_settings import (
     settle_strategies,
     write_settings,
 )
-from modnet_keras.studies.fold_process import failure
+from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.local_engine import check_jobs, run_locally
 from modnet_keras.studies.tables import (
     ESTIMATE,

@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 
 from modnet_keras.errors import CallError, WorkError
+from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.tables import FOLD_LOG
 
 
@@ -56,16 +57,6 @@ def run_job(job, tell):
             tell(failure(f"{type(error).__name__}: {error}".split("\n", 1)[0]))
         else:
             tell({"event": "done"})
-
-
-def failure(reason, strategy=None):
-    """The event that a strategy failed, or with None the whole fold."""
-    return {"event": "failed", "strategy": strategy, "reason": reason}
-
-
-def is_last(event):
-    """Whether a fold's events end with this one."""
-    return event["event"] == "done" or (event["event"] == "failed" and event["strategy"] is None)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from modnet_keras.data.splits import Fold
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.studies.families import identical_parts, refuse_unequal_bits, tapped_model
-from modnet_keras.studies.fold_process import failure
+from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.networks import predict_all
 from modnet_keras.studies.tables import FOLD_RESULT
 from modnet_keras.tasks import Task

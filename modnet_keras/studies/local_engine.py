@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from modnet_keras.errors import CallError
-from modnet_keras.studies.fold_process import failure, is_last
+from modnet_keras.studies.fold_events import failure, is_last
 from modnet_keras.studies.tables import FOLD_LOG
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import cache_folder
-from modnet_keras.studies.fold_process import failure, is_last, run_job
+from modnet_keras.studies.fold_events import failure, is_last
+from modnet_keras.studies.fold_process import run_job
 from modnet_keras.studies.shipping import pack, ship_pictures, unpack, unship_pictures
 from modnet_keras.studies.tables import ESTIMATE_SETTINGS
 from modnet_keras.training.plan import INTRA_OP_THREADS
