@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -148,7 +149,9 @@ def run_on_ray(jobs, ship, tell):
     }
     listener = _Listener(mailbox, jobs, tell)
     while tasks:
-        ended, _ = ray.wait(list(tasks), timeout=POLL_SECONDS)
+        # Not within Ray, which makes of a signal's exit status its own.
+        time.sleep(POLL_SECONDS)
+        ended, _ = ray.wait(list(tasks), timeout=0)
         listener.pass_on()
         for task in ended:
             listener.end(tasks.pop(task), task)
