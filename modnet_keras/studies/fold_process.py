@@ -26,9 +26,6 @@ def main():
     threading.Thread(target=_end_with_caller, daemon=True).start()
     # Ctrl-C reaches every process of a terminal; the caller decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if job["cores"]:
-        # Before TensorFlow starts its threads, which inherit it.
-        os.sched_setaffinity(0, job["cores"])
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     run_job(job, lambda event: events.write(json.dumps(event) + "\n"))
 

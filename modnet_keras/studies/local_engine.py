@@ -9,6 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from modnet_keras.errors import CallError
 from modnet_keras.studies.fold_events import failure, is_last
@@ -41,14 +42,12 @@ def run_locally(jobs, side_by_side, tell):
         Called, in this thread, with the job and each event of its process. The last event of a job
         is `done`, or `failed` with `strategy` None.
     """
-    events, shares = queue.SimpleQueue(), queue.SimpleQueue()
-    for share in _shares_of_cores(side_by_side):
-        shares.put(share)
-    processes = _Processes()
+    events = queue.SimpleQueue()
+    processes = _Processes(shares_cores=side_by_side > 1)
     pool = ThreadPoolExecutor(side_by_side)
     try:
         for job in jobs:
-            pool.submit(_run_process, job, shares, events, processes)
+            pool.submit(_run_process, job, events, processes)
         left = len(jobs)
         while left:
             job, event = events.get()
@@ -61,12 +60,13 @@ def run_locally(jobs, side_by_side, tell):
 
 
 class _Processes:
-    """The processes that run, so that none is left behind, or started, once the caller stops."""
+    """The processes that run: none is left behind, or started, once the caller stops."""
 
-    def __init__(self):
+    def __init__(self, shares_cores):
         self.lock = threading.Lock()
-        self.running = set()
+        self.running = []
         self.stopped = False
+        self.shares_cores = shares_cores
 
     def start(self, job):
         with self.lock:
@@ -79,18 +79,31 @@ class _Processes:
                 text=True,
                 env={"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ | {"KERAS_BACKEND": "tensorflow"},
             )
-            self.running.add(process)
+            self.running.append(process)
+            self._share_cores()
         with suppress(BrokenPipeError):
             # It stays open: its end is the end of the process.
             process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()
         return process
 
+    def end(self, process):
+        with self.lock:
+            self.running.remove(process)
+            self._share_cores()
+
     def stop(self):
         with self.lock:
             self.stopped = True
             for process in self.running:
                 process.kill()
+
+    def _share_cores(self):
+        """Deal the cores out anew, so that the last fold has all of them."""
+        if self.shares_cores:
+            cores = _cores()
+            for place, process in enumerate(self.running):
+                _bind(process.pid, cores[place :: len(self.running)])
 
 
 def _cores():
@@ -99,20 +112,19 @@ def _cores():
     return list(range(os.cpu_count()))
 
 
-def _shares_of_cores(side_by_side):
-    """Which cores each of the folds side by side gets; None where it is left to the system."""
-    if side_by_side == 1 or not hasattr(os, "sched_setaffinity"):
-        return [None] * side_by_side
-    cores = _cores()
-    return [cores[place::side_by_side] for place in range(side_by_side)]
+def _bind(process, cores):
+    """Let all threads of a process run on these cores alone (Linux; others share by themselves)."""
+    for task in Path(f"/proc/{process}/task").glob("*"):
+        # A thread, or the process, may have ended meanwhile.
+        with suppress(OSError):
+            os.sched_setaffinity(int(task.name), cores)
 
 
-def _run_process(job, shares, events, processes):
+def _run_process(job, events, processes):
     """Run one fold's process to its end; pass its events on, and say so if it did not."""
-    share = shares.get()
     last = {"event": None}
     try:
-        process = processes.start(job | {"cores": share})
+        process = processes.start(job)
         if process is None:
             return
         with process:
@@ -122,13 +134,12 @@ def _run_process(job, shares, events, processes):
                     break
                 last = json.loads(line)
                 events.put((job, last))
+        processes.end(process)
         if not is_last(last):
             events.put((job, _died(process.returncode, job)))
     except Exception as error:  # this fold fails, and the others go on
         if not is_last(last):
             events.put((job, failure(f"{type(error).__name__}: {error}")))
-    finally:
-        shares.put(share)
 
 
 def _died(status, job):

@@ -5,6 +5,7 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -15,6 +16,9 @@ from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import base_learning_rate
 from modnet_keras.training.run import HISTORY, SNAPSHOT
 
+MEMORY_FOR_PICTURES = 2**29
+# Three channels of float32.
+BYTES_PER_PIXEL = 12
 VALIDATED = ("loss", "accuracy", "sensitivity", "specificity", "auc")
 PARENT_ACCURACY = "parent_accuracy"
 SHOWN = ("loss", "accuracy", "sensitivity", "specificity", *(f"val_{key}" for key in VALIDATED))
@@ -24,19 +28,29 @@ class Validation(keras.callbacks.Callback):
     """Adds the metrics of the validation split to an epoch's logs, as `val_...`.
 
     Not Keras's own validation: its loss is smoothed as the training's, and it has no exact AUC.
+    Pictures that are few enough are decoded once and kept; the logits are the same bits.
     """
 
-    def __init__(self, dataset, labels):
-        """Take the evaluation dataset of the validation split and its labels [n]."""
+    def __init__(self, dataset, labels, image_size):
+        """Take the validation split's evaluation dataset, its labels [n], and pixels a side."""
         super().__init__()
         self.dataset = dataset
         self.labels = labels
+        self.keeps = len(labels) * image_size**2 * BYTES_PER_PIXEL <= MEMORY_FOR_PICTURES
+        self.batches = None
+        self.logits_of = tf.function(lambda pictures: self.model(pictures, training=False))
 
     def on_epoch_end(self, epoch, logs=None):
         """Predict the split and put its metrics into the logs."""
-        logits = self.model.predict(self.dataset, verbose=0)
-        metrics = compute_metrics(self.labels, logits)
+        metrics = compute_metrics(self.labels, self._predict())
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
+
+    def _predict(self):
+        if not self.keeps:
+            return self.model.predict(self.dataset, verbose=0)
+        if self.batches is None:
+            self.batches = [pictures for pictures, _ in self.dataset]
+        return np.concatenate([self.logits_of(pictures).numpy() for pictures in self.batches])
 
 
 class PlainLoss(keras.callbacks.Callback):

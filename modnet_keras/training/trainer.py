@@ -273,6 +273,7 @@ def _fit(model, plan, history, on_epoch):
                     ours.Validation(
                         evaluation_dataset(plan.manifest, "val", config),
                         plan.manifest.labels("val"),
+                        config["image_size"],
                     ),
                     *watch,
                     ours.Records(run, history),

@@ -8,12 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.training.callbacks import PARENT_ACCURACY
+from modnet_keras.training.callbacks import (
+    BYTES_PER_PIXEL,
+    MEMORY_FOR_PICTURES,
+    PARENT_ACCURACY,
+)
 from modnet_keras.training.metrics import compute_metrics
 
-MEMORY_FOR_PICTURES = 2**29
-# Three channels of float32.
-BYTES_PER_PIXEL = 12
 SHARE_OF_EPOCH = 10
 
 
