@@ -100,7 +100,9 @@ def test_model_loads_with_keras_once_our_layers_are_known(runs):
     assert result.stdout.strip() == "canines (None, 1)"
 
 
-def test_same_seed_gives_the_same_bits_from_another_folder(runs, demo, tmp_path):
+def test_same_seed_gives_the_same_bits_from_another_folder(runs, demo, tmp_path, monkeypatch):
+    """Whether validation pictures are kept or read anew each epoch makes no difference either."""
+    monkeypatch.setattr("modnet_keras.training.callbacks.MEMORY_FOR_PICTURES", 0)
     moved = shutil.copytree(demo, tmp_path / "moved")
     again = train("animals", data=moved, runs=tmp_path / "runs", **SMALL)
     first, second = weights(runs / "animals" / "scratch"), weights(again.folder)
