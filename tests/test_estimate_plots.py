@@ -12,6 +12,7 @@ from modnet_keras.files import write_table
 from modnet_keras.reports.estimate_plots import (
     draw_estimate,
     draw_splits,
+    limit,
     read_estimate,
     strategies_of,
 )
@@ -58,6 +59,20 @@ def test_every_panel_has_its_strategies_at_the_same_heights(tmp_path):
         assert heights[order.index("a") + 0.2] == pytest.approx(0.25)
         assert heights[order.index("b") + 0.2] == pytest.approx(0.85)
         assert [label.get_text() for label in axes.get_yticklabels()] == order
+
+
+def test_all_that_is_drawn_is_seen_but_for_a_few_splits_very_wide_interval(tmp_path):
+    narrow = rows_of({"a": [0.70, 0.71, 0.72, 0.70, 0.71, 0.72]}, 0.1)
+    wide = rows_of({"a": [0.6, 0.8]}, 0.3)
+    rows, means = read_estimate(write_estimate(tmp_path, narrow))
+    axes = Figure().add_subplot()
+    limit(axes, rows, means, "accuracy")
+    low, high = axes.get_xlim()
+    mean = means[0.1, "accuracy"]["a"]
+    assert low < min(0.70, mean["low"]) and max(0.72, mean["high"]) < high
+    rows, means = read_estimate(write_estimate(tmp_path, narrow + wide))
+    limit(axes, rows, means, "accuracy")
+    assert axes.get_xlim() == pytest.approx((0.28, 1.12))
 
 
 @pytest.mark.parametrize(

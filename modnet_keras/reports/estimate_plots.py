@@ -56,7 +56,7 @@ def draw_estimate(task_folder):
                 of_panel = means.get((fraction, measure), {})
                 draw_splits(axes, at_fraction, of_panel, measure, order)
                 axes.set(title=SHOWN[measure], xlabel="share", ylabel="")
-                limit(axes, rows[measure])
+                limit(axes, rows, means, measure)
             if len(fractions) > 1:
                 line[0].set_ylabel(f"{fraction:g} for validation")
         figure.suptitle(f"{task_folder.name}: every split, means and 95 % intervals")
@@ -118,7 +118,17 @@ def draw_splits(axes, rows, means, measure, order):
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
-def limit(axes, values):
-    """Let a few folds' very wide interval run out of the panel rather than flatten the points."""
+def limit(axes, rows, means, measure):
+    """One scale for all panels of a measure; a few splits' very wide interval runs out of them."""
+    values = rows[measure].dropna()
     spread = max(values.max() - values.min(), 0.01)
-    axes.set_xlim(values.min() - 1.5 * spread, values.max() + 1.5 * spread)
+    ends = [
+        entry[end]
+        for (_, of), at in means.items()
+        for entry in at.values()
+        for end in ("low", "high")
+        if of == measure and entry[end] is not None
+    ]
+    low = max(min([values.min(), *ends]), values.min() - 1.5 * spread)
+    high = min(max([values.max(), *ends]), values.max() + 1.5 * spread)
+    axes.set_xlim(low - 0.1 * spread, high + 0.1 * spread)

@@ -129,7 +129,7 @@ def draw_estimate_panel(rows, means, measure, fraction, prefix):
     with _style():
         figure, axes = _panel(height=1.0 + 0.42 * len(strategies))
         draw_splits(axes, shown, means.get((fraction, measure), {}), measure, strategies)
-        limit(axes, rows[measure])
+        limit(axes, rows, means, measure)
         axes.set(title=SHOWN[measure], xlabel="share", ylabel="")
         axes.set_yticks(range(len(strategies)), [_short(name) for name in strategies])
         return _svg(figure, prefix, f"{SHOWN[measure]} by strategy, with 95 % intervals")
