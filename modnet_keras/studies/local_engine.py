@@ -114,10 +114,11 @@ def _cores():
 
 def _bind(process, cores):
     """Let all threads of a process run on these cores alone (Linux; others share by themselves)."""
-    for task in Path(f"/proc/{process}/task").glob("*"):
-        # A thread, or the process, may have ended meanwhile.
-        with suppress(OSError):
-            os.sched_setaffinity(int(task.name), cores)
+    # The process, or one of its threads, may have ended meanwhile.
+    with suppress(OSError):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            with suppress(OSError):
+                os.sched_setaffinity(int(thread.name), cores)
 
 
 def _run_process(job, events, processes):
