@@ -125,15 +125,16 @@ def test_going_on_trains_nothing_that_is_done(estimated, own_estimate, demo, com
     assert figures_of(own_estimate) == figures_of(estimated)
 
 
-def forget_children(fold):
-    """Leave of a fold its parent's run alone."""
-    shutil.rmtree(fold / "canines")
+def take_away(fold, *strategies):
+    """Leave of a fold the other runs alone."""
+    for strategy in strategies:
+        shutil.rmtree(fold / "canines" / strategy)
     (fold / "result.json").unlink()
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_bits(estimated, own_estimate, demo):
     fold = own_estimate / "canines" / "estimate" / "fold-1"
-    forget_children(fold)
+    take_away(fold, "finetune")
     settings = (f"--{key}={value}" for key, value in SMALL.items())
     caller = subprocess.Popen(
         [sys.executable, "-m", "modnet_keras.tools", "estimate", "--task=canines", "--resume",
@@ -178,12 +179,11 @@ def has_ended(process):
 def test_by_ray_with_a_worker_killed_the_bits_are_the_same(
     estimated, own_estimate, demo, monkeypatch
 ):
-    """Both folds are trained from pictures that were sent; fold 1, which is sent with its parent's
-    run, loses its worker in the middle."""
+    """From pictures that were sent, and what there is of each fold; fold 1 loses its worker."""
     # Ray would write a token into the user's home folder.
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    forget_children(own_estimate / "canines" / "estimate" / "fold-1")
-    shutil.rmtree(own_estimate / "canines" / "estimate" / "fold-2")
+    take_away(own_estimate / "canines" / "estimate" / "fold-1", "finetune")
+    take_away(own_estimate / "canines" / "estimate" / "fold-2", "frozen")
     workers, killed = [], []
 
     def kill(fold, event):

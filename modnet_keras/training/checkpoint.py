@@ -84,8 +84,6 @@ def load_snapshot(path):
 
 def _variables(model):
     """A model's and its optimizer's variables; the latter's paths are not unique."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
     names = {f"model/{variable.path}": variable for variable in model.variables}
     for place, variable in enumerate(model.optimizer.variables):
         names[f"optimizer/{place}/{variable.path}"] = variable

@@ -79,6 +79,8 @@ def compile_model(
         ],
         jit_compile=False,
     )
+    # Or the first step would be traced twice: to make the optimizer's variables, and to use them.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 
