@@ -63,10 +63,10 @@ def estimate(task, **options):
     Examples
     --------
     >>> from modnet_keras import estimate
-    >>> estimate("animals", folds=1)
-    Traceback (most recent call last):
-    ...
-    modnet_keras.errors.CallError: --folds=1: there must be 2 folds or more.
+    >>> result = estimate("canines", runs="estimated", resume=True)
+    >>> frozen = [row for row in result.rows if row["strategy"] == "frozen"]
+    >>> [(row["fold"], row["forgetting"]) for row in frozen]
+    [(1, 0.0), (2, 0.0)]
     """
     result = estimator.estimate(task, **options)
     for metrics in (result.folder / ESTIMATE_FOLDER).glob("*/*/*/metrics.json"):

@@ -40,7 +40,7 @@ def rows_of(runs):
         return list(csv.DictReader(text))
 
 
-def interrupt(folds, runs):
+def interrupt(*_):
     raise KeyboardInterrupt
 
 
@@ -316,11 +316,22 @@ def test_an_estimate_goes_on_as_it_was_started_or_not_at_all(own_estimate, demo)
 
 def test_a_replaced_estimate_leaves_no_table_of_the_old_one(own_estimate, demo):
     with pytest.raises(KeyboardInterrupt):
-        given = options(demo, own_estimate, resume=False, overwrite=True, on_plan=interrupt)
+        given = options(demo, own_estimate, resume=False, overwrite=True, on_event=interrupt)
         estimate("canines", **given)
     folder = own_estimate / "canines"
     assert [file.name for file in folder.iterdir()] == ["estimate"]
-    assert [file.name for file in (folder / "estimate").iterdir()] == ["settings.json"]
+    assert not list((folder / "estimate").glob("*/result.json"))
+
+
+def test_nothing_is_written_in_the_data_folder_of_an_estimate_that_goes_on(
+    own_estimate, demo, command
+):
+    before = sorted(demo.rglob("*"))
+    status, _, err = command(
+        "estimate", "--task=canines", f"--runs={own_estimate}", "--resume",
+        f"--to={demo / 'said.csv'}",
+    )  # fmt: skip
+    assert status == 2 and "data folder" in err and sorted(demo.rglob("*")) == before
 
 
 def test_a_start_that_was_killed_at_once_is_no_estimate(demo, tmp_path):

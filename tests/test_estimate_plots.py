@@ -29,7 +29,7 @@ def write_estimate(folder, rows):
 def test_points_are_the_splits_and_diamonds_the_means(tmp_path):
     accuracies = {"scratch": [0.5, 0.6, 0.7], "frozen": [0.6, 0.7, 0.71]}
     write_estimate(tmp_path, rows_of(accuracies))
-    rows, means = read_estimate(tmp_path)
+    rows, means, _ = read_estimate(tmp_path)
     axes = Figure().add_subplot()
     draw_splits(axes, rows, means[0.2, "accuracy"], "accuracy", list(accuracies))
     points = [sorted(each.get_offsets()[:, 0].tolist()) for each in axes.collections if
@@ -48,7 +48,7 @@ def test_every_panel_has_its_strategies_at_the_same_heights(tmp_path):
     rows = rows_of({"b": [0.9, 0.8]}, 0.1) + rows_of({"a": [0.2, 0.3]}, 0.1)
     rows += rows_of({"a": [0.2, 0.3], "b": [0.9, 0.8]}, 0.2)
     write_estimate(tmp_path, rows)
-    table, means = read_estimate(tmp_path)
+    table, means, _ = read_estimate(tmp_path)
     figure = Figure()
     for axes, fraction in zip(figure.subplots(2, 1, sharey=True), (0.1, 0.2), strict=True):
         shown = table[table["val_fraction"] == fraction]
@@ -64,13 +64,13 @@ def test_every_panel_has_its_strategies_at_the_same_heights(tmp_path):
 def test_all_that_is_drawn_is_seen_but_for_a_few_splits_very_wide_interval(tmp_path):
     narrow = rows_of({"a": [0.70, 0.71, 0.72, 0.70, 0.71, 0.72]}, 0.1)
     wide = rows_of({"a": [0.6, 0.8]}, 0.3)
-    rows, means = read_estimate(write_estimate(tmp_path, narrow))
+    rows, means, _ = read_estimate(write_estimate(tmp_path, narrow))
     axes = Figure().add_subplot()
     limit(axes, rows, means, "accuracy")
     low, high = axes.get_xlim()
     mean = means[0.1, "accuracy"]["a"]
     assert low < min(0.70, mean["low"]) and max(0.72, mean["high"]) < high
-    rows, means = read_estimate(write_estimate(tmp_path, narrow + wide))
+    rows, means, _ = read_estimate(write_estimate(tmp_path, narrow + wide))
     limit(axes, rows, means, "accuracy")
     assert axes.get_xlim() == pytest.approx((0.28, 1.12))
 

@@ -16,12 +16,13 @@ MODULES = [
 
 
 @pytest.fixture(scope="module")
-def prepared(runs, demo, tmp_path_factory):
+def prepared(runs, estimated, demo, tmp_path_factory):
     """A folder as the examples expect it, with trained runs in it."""
     import shutil
 
     folder = tmp_path_factory.mktemp("examples")
     shutil.copytree(runs, folder / "runs")
+    shutil.copytree(estimated, folder / "estimated")
     return folder
 
 

@@ -67,6 +67,7 @@ def test_imports_go_one_way():
         "import modnet_keras.tools.train, modnet_keras.tools.evaluate",
         "from modnet_keras.tools.__main__ import main; main(['tasks'])",
         "from modnet_keras.tools.__main__ import main; main(['train', '--help'])",
+        "import modnet_keras.tools.estimate",
         "import modnet_keras.reports.plots",
         "from modnet_keras.data.manifest import build_manifest",
     ],

@@ -31,6 +31,7 @@ from modnet_keras.studies.tables import (
     DETAILS,
     ESTIMATE,
     ESTIMATE_DETAILS,
+    ESTIMATE_FIGURE,
     FORGETTING,
     KIND_NAMES,
     MEASURES,
@@ -241,8 +242,8 @@ def estimate_rows(details):
     return rows
 
 
-def pair_rows(details, measure):
-    """The difference of every two strategies, and whether the folds tell them apart."""
+def pair_rows(details):
+    """The difference in accuracy of every two strategies, and whether it is told from nothing."""
     return [
         [
             f"`{pair['strategy']}` less `{pair['other']}`",
@@ -252,7 +253,7 @@ def pair_rows(details, measure):
             "told apart" if pair["told_apart"] else "not told apart",
         ]
         for pair in details["pairs"]
-        if pair["measure"] == measure
+        if pair["measure"] == "accuracy"
     ]
 
 
@@ -349,14 +350,14 @@ def write_page(runs, docs):
         ),
         "pairs": _table(
             ["accuracy", "difference", "95 % interval", "p (Holm)", ""],
-            pair_rows(details, "accuracy"),
+            pair_rows(details),
         ),
     }
     folder = docs / "results"
     folder.mkdir(parents=True, exist_ok=True)
     figures = answer(trainings, forgetting["canines"], attribution) | differences(details)
     (docs / "results.md").write_text(PAGE.read_text().format_map(tables | figures))
-    for name in (ESTIMATE, "estimate.png"):
+    for name in (ESTIMATE, ESTIMATE_FIGURE):
         shutil.copy(runs / "canines" / name, folder / name)
     draw_forgetting_of_seeds(forgetting["canines"], trainings, folder / "forgetting.png")
     draw_attribution_of_seeds(attribution, folder / "attribution.png")

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.plots import save_figure
-from modnet_keras.studies.tables import ESTIMATE, ESTIMATE_DETAILS
+from modnet_keras.studies.tables import ESTIMATE, ESTIMATE_DETAILS, ESTIMATE_FIGURE
 
 SHOWN = {"accuracy": "accuracy", "forgetting": "forgetting of the parent's task"}
 _POINTS = {"color": "0.45", "alpha": 0.6, "size": 5, "jitter": False}
@@ -38,7 +38,7 @@ def draw_estimate(task_folder):
         If a file is missing or damaged.
     """
     task_folder = Path(task_folder)
-    rows, means = read_estimate(task_folder)
+    rows, means, _ = read_estimate(task_folder)
     fractions = list(dict.fromkeys(rows["val_fraction"]))
     measures = [measure for measure in SHOWN if rows[measure].notna().any()]
     lines = rows["strategy"].nunique()
@@ -60,7 +60,7 @@ def draw_estimate(task_folder):
             if len(fractions) > 1:
                 line[0].set_ylabel(f"{fraction:g} for validation")
         figure.suptitle(f"{task_folder.name}: every split, means and 95 % intervals")
-    save_figure(figure, task_folder / "estimate.png")
+    save_figure(figure, task_folder / ESTIMATE_FIGURE)
 
 
 def read_estimate(task_folder):
@@ -71,7 +71,9 @@ def read_estimate(task_folder):
     DataFrame
         Of `estimate.csv`.
     dict
-        By fraction and measure, from each strategy to its entry in `estimate.json`.
+        By fraction and measure, from each strategy to its `mean`, `low` and `high`, shares of 1.
+    dict
+        Of `estimate.json`.
     """
     try:
         numbers = dict.fromkeys(("val_fraction", *SHOWN), float)
@@ -87,7 +89,7 @@ def read_estimate(task_folder):
         twice = rows.duplicated(["strategy", "val_fraction", "repeat", "fold"])
         if rows.empty or not known.all() or twice.any():
             raise ValueError("no row, one of an unknown strategy, or one given twice")
-        return rows, means
+        return rows, means, details
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise WorkError(
             f"'{task_folder / ESTIMATE}' or '{ESTIMATE_DETAILS}' beside it is not the outcome of "

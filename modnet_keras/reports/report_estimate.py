@@ -65,8 +65,7 @@ def read_estimate_section(folder, prefix):
     if not (folder / ESTIMATE_DETAILS).is_file():
         return None
     try:
-        rows, means = read_estimate(folder)
-        details = json.loads((folder / ESTIMATE_DETAILS).read_text())
+        rows, means, details = read_estimate(folder)
         fractions = [
             _fraction(rows, means, details, fraction, f"{prefix}-{number}")
             for number, fraction in enumerate(dict.fromkeys(rows["val_fraction"]))

@@ -90,12 +90,12 @@ def compare(rows, strategies):
 
 def _groups(rows, strategies):
     """By fraction and strategy, in the order of these: from each split to its row."""
-    groups = {}
-    for row in sorted(rows, key=lambda row: strategies.index(row["strategy"])):
-        of_strategy = groups.setdefault((row["val_fraction"], row["strategy"]), {})
+    fractions = dict.fromkeys(row["val_fraction"] for row in rows)
+    groups = {group: {} for group in itertools.product(fractions, strategies)}
+    for row in rows:
+        of_strategy = groups[row["val_fraction"], row["strategy"]]
         of_strategy[row["repeat"], row["fold"]] = row
-    fractions = list(dict.fromkeys(row["val_fraction"] for row in rows))
-    return dict(sorted(groups.items(), key=lambda group: fractions.index(group[0][0])))
+    return {group: of_strategy for group, of_strategy in groups.items() if of_strategy}
 
 
 def _images(rows, measure):

@@ -2,12 +2,16 @@
 
 import json
 import shutil
-from pathlib import Path
 
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.studies.resplits import plan_resplits
-from modnet_keras.studies.tables import ESTIMATE, ESTIMATE_DETAILS, ESTIMATE_SETTINGS
+from modnet_keras.studies.tables import (
+    ESTIMATE,
+    ESTIMATE_DETAILS,
+    ESTIMATE_FIGURE,
+    ESTIMATE_SETTINGS,
+)
 from modnet_keras.training.plan import normalise_options
 from modnet_keras.training.run import CONFIG
 from modnet_keras.training.strategies import get_strategy
@@ -54,7 +58,7 @@ def _holds_something(folder):
 
 def remove_estimate(folder):
     """Remove an estimate with its tables: at no moment is there a part that looks like a whole."""
-    for name in (ESTIMATE, ESTIMATE_DETAILS, "estimate.png"):
+    for name in (ESTIMATE, ESTIMATE_DETAILS, ESTIMATE_FIGURE):
         (folder.parent / name).unlink(missing_ok=True)
     aside = folder.with_name(f".removed-{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -99,6 +103,17 @@ def write_settings(folder, settings):
 def settle_strategies(task, given, stored):
     """The strategies of an estimate: those it has, and what is given besides, or the usual ones.
 
+    Parameters
+    ----------
+    task : Task
+    given : sequence of str, str or None
+    stored : dict or None
+        From `read_settings`.
+
+    Returns
+    -------
+    list of str
+
     Raises
     ------
     CallError
@@ -122,6 +137,20 @@ def settle_strategies(task, given, stored):
 
 def settle_splits(folds, repeats, val_fraction, options, stored, folder):
     """The splits of an estimate: those it has, and further repeats or fractions.
+
+    Parameters
+    ----------
+    folds, repeats, val_fraction
+        As `plan_resplits` takes them; `val_fraction` may be one number.
+    options : Options
+    stored : dict or None
+        From `read_settings`.
+    folder : Path
+        Of the estimate, to name it.
+
+    Returns
+    -------
+    list of Resplit
 
     Raises
     ------
@@ -185,6 +214,6 @@ def refuse_other_pictures(index, stored, folder):
     """
     if index.fingerprint() != stored["fingerprint"]:
         raise WorkError(
-            f"the pictures in '{Path(stored['options']['data'])}' have changed since estimate "
+            f"the pictures in '{stored['options']['data']}' have changed since estimate "
             f"'{folder}' was started; replace it by --overwrite."
         )

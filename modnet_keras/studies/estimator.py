@@ -30,6 +30,7 @@ from modnet_keras.studies.estimate_settings import (
 from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.local_engine import check_jobs, run_locally
 from modnet_keras.studies.tables import (
+    ENGINES,
     ESTIMATE,
     ESTIMATE_COLUMNS,
     ESTIMATE_DETAILS,
@@ -44,8 +45,6 @@ from modnet_keras.training.plan import (
     check_options,
     resolve_options,
 )
-
-ENGINES = ("local", "ray")
 
 
 @dataclass
@@ -114,8 +113,8 @@ def estimate(
         Go on with the estimate that is there, or replace it. One that is gone on with keeps its
         settings; strategies, fractions and further repeats that are given are added to it.
     on_plan : callable, optional
-        Called, before anything is trained, with the names of the splits and those of the runs that
-        each of them takes, as `canines/frozen`, parents first.
+        Called, before anything is written, with the data folder, the names of the splits and those
+        of the runs that each of them takes, as `canines/frozen`, parents first.
     on_event : callable, optional
         Called with a fold's name and each of its events, a dict.
     **options
@@ -144,7 +143,9 @@ def estimate(
     if stored:
         refuse_other_settings(task, options, stored, folder)
     data = options.data or (stored["options"]["data"] if stored else DEFAULTS.data)
-    index = _check_pictures(task, data, splits, folder)
+    source = find_source(data)
+    refuse_inside(source.root, folder, "runs")
+    index = _check_pictures(task, source, splits)
     if stored:
         refuse_other_pictures(index, stored, folder)
     with _engine(engine, jobs, ray_address, ship) as run_jobs:
@@ -155,11 +156,12 @@ def estimate(
             "options": stored["options"] if stored else resolve_options(options),
             "fingerprint": index.fingerprint(),
         }
+        if on_plan:
+            names = [split.name for split in splits]
+            on_plan(source.root, names, _runs_of_split(task, strategies))
         if overwrite and folder.exists():
             remove_estimate(folder)
         write_settings(folder, settings)
-        if on_plan:
-            on_plan([split.name for split in splits], _runs_of_split(task, strategies))
         fold_jobs = [_job(split, folder, settings) for split in splits]
         failed = _run(run_jobs, fold_jobs, on_event)
     rows = [row for job in fold_jobs for row in _read_rows(job)]
@@ -190,10 +192,8 @@ def _runs_of_split(task, strategies):
     return parents + [f"{task.name}/{strategy}" for strategy in strategies]
 
 
-def _check_pictures(task, data, splits, folder):
+def _check_pictures(task, source, splits):
     """List the pictures, and refuse splits that leave a task or class without any."""
-    source = find_source(data)
-    refuse_inside(source.root, folder, "runs")
     index = index_source(source)
     for split in splits:
         for each in (*task.ancestors, task):

@@ -83,17 +83,17 @@ def pack(folder, sent=None):
 
     With `sent`, a dict that is kept from call to call, only those that are new or changed.
     """
-    text = io.BytesIO()
+    packed = io.BytesIO()
     sent = {} if sent is None else sent
-    with tarfile.open(fileobj=text, mode="w") as archive:
-        for file in sorted(Path(folder).rglob("*"), key=_completeness):
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for file in sorted(Path(folder).rglob("*"), key=_order_of_packing):
             status = file.stat()
             state = status.st_size, status.st_mtime_ns
             is_whole = file.is_file() and not file.name.startswith(".unfinished-")
             if is_whole and file.name != SNAPSHOT and sent.get(file) != state:
                 sent[file] = state
                 archive.add(file, file.relative_to(folder), recursive=False)
-    return text.getvalue()
+    return packed.getvalue()
 
 
 def unpack(archive, folder, data):
@@ -111,7 +111,7 @@ def unpack(archive, folder, data):
             write_whole(file, contents)
 
 
-def _completeness(file):
+def _order_of_packing(file):
     """What says that others are whole comes after them."""
     return (file.name == FOLD_RESULT, file.name == METRICS, str(file))
 

@@ -20,7 +20,9 @@ ALL_STAGES = "all"
 
 ESTIMATE = "estimate.csv"
 ESTIMATE_DETAILS = "estimate.json"
+ESTIMATE_FIGURE = "estimate.png"
 ESTIMATE_SETTINGS = "settings.json"
+ENGINES = ("local", "ray")
 # Of a row of an estimate, in the order of its columns.
 _TEXTS = ("task", "strategy", "run")
 _NUMBERS = ("val_fraction", "repeat", "seed", "n", "accuracy", "sensitivity", "specificity", "auc")

@@ -6,6 +6,7 @@ from typing import Annotated
 from rich.console import Console
 
 from modnet_keras.errors import WorkError
+from modnet_keras.studies.tables import ENGINES
 from modnet_keras.tools import options as option
 from modnet_keras.tools.estimate_progress import EstimateProgress
 from modnet_keras.tools.output import show_table, write_rows
@@ -34,7 +35,7 @@ Fractions = Annotated[
 ]
 Jobs = Annotated[int, whole_number("folds side by side on this machine, which share its cores", 1)]
 Engine = Annotated[
-    str, choice("local: processes on this machine; ray: a Ray cluster", ["local", "ray"])
+    str, choice("local: processes on this machine; ray: a Ray cluster", list(ENGINES))
 ]
 RayAddress = Annotated[
     str | None,
@@ -75,7 +76,8 @@ def estimate(
     The pictures are split into --folds parts, class by class, and each part is held out once; or
     with --val_fraction a share of each class is held out at random, --repeats times. A split holds
     for the task and all above it, so that no parent is trained on what its child is tested on;
-    parents are trained once a split and shared by the strategies. Every split has its own seed.
+    parents are trained once a split and shared by the strategies. Splits at one fraction differ in
+    their seed. --resume keeps what was asked for before, and adds strategies, repeats or fractions.
 
     Shown are mean, standard deviation and 95 % interval of each strategy, and whether two can be
     told apart. The intervals and tests know that the splits share their pictures (Nadeau and
@@ -86,17 +88,20 @@ def estimate(
     Examples
     --------
     modnet estimate --task=canines --strategies=scratch,finetune,frozen --folds=5
-    modnet estimate --task=canines --folds=5 --resume
+    modnet estimate --task=canines --resume
     modnet estimate --task=canines --repeats=5 --val_fraction=0.1,0.2,0.3
     modnet estimate --task=canines --folds=10 --engine=ray --ray_address=10.0.0.1:6379
     modnet forget --task=canines --runs=runs/canines/estimate/fold-1
     """
     with EstimateProgress() as progress:
         from modnet_keras.api import estimate as estimate_task
-        from modnet_keras.data.sources import find_source, refuse_inside
+        from modnet_keras.data.sources import refuse_inside
 
-        if to:
-            refuse_inside(find_source(data or "demo").root, to, "to")
+        def announce(data_folder, folds, runs):
+            if to:
+                refuse_inside(data_folder, to, "to")
+            progress.plan(folds, runs)
+
         result = estimate_task(
             task,
             strategies=strategies,
@@ -120,7 +125,7 @@ def estimate(
             ship=ship,
             resume=resume,
             overwrite=overwrite,
-            on_plan=progress.plan,
+            on_plan=announce,
             on_event=progress.tell,
         )
     for rows in _by_fraction(result.strategies):

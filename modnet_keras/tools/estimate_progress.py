@@ -7,6 +7,8 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from modnet_keras.studies.fold_events import is_last
+
 
 class EstimateProgress:
     """Shows how far an estimate is and how long the rest will take."""
@@ -90,7 +92,7 @@ class RemainingWork:
         elif event["event"] == "trained":
             self.epochs[event["run"]] = event["epochs"]
             left.pop(event["run"], None)
-        elif event["event"] == "done" or (event["event"] == "failed" and not event["strategy"]):
+        elif is_last(event):
             self.left.pop(fold, None)
 
     def folds_done(self):
