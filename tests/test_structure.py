@@ -14,6 +14,7 @@ ORDER = [
     "errors",
     "files",
     "lazy",
+    "quiet",
     "version",
     "tasks",
     "data",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from modnet_keras.errors import CallError, WorkError, unknown_name
+from modnet_keras.quiet import stderr_dropped
 from modnet_keras.tools.arguments import Command, checked_call, signature_of
 
 COMMANDS = {
@@ -42,6 +43,21 @@ COMMANDS = {
         "modnet_keras.tools.estimate:estimate",
         "train a task on many splits by several strategies: error bars",
         "modnet estimate --task=canines --folds=5",
+    ),
+    "predict": Command(
+        "modnet_keras.tools.predict:predict",
+        "say what pictures show, by a trained task or a whole tree",
+        "modnet predict --run=runs/canines/frozen path/to/images",
+    ),
+    "export": Command(
+        "modnet_keras.tools.export:export",
+        "ship a trained task, or a whole tree, as one model",
+        "modnet export --tree=animals --to=served/animals",
+    ),
+    "serve": Command(
+        "modnet_keras.tools.serve:serve",
+        "answer over HTTP, with a page to drop pictures on",
+        "modnet serve --tree=animals",
     ),
     "report": Command(
         "modnet_keras.tools.report:report",
@@ -193,22 +209,8 @@ class _QuietTensorflowFinder:
         specs = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None:
-            load = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: _without_stderr(load, module)
+            spec.loader.exec_module = stderr_dropped()(spec.loader.exec_module)
         return spec
-
-
-def _without_stderr(function: Callable[..., None], *arguments: object) -> None:
-    """Call a function with the process's standard error led to nowhere, C++ included."""
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        function(*arguments)
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
 
 
 def _refuse(sentence: str, status: int) -> int:
