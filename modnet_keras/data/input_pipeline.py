@@ -17,6 +17,9 @@ from modnet_keras.data.decode import decode_centre, decode_window, image_shape
 # ImageNet's, of pictures in 0..1; ModNet's too.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
+# From 0..255 to mean 0 and deviation 1: pictures x SCALE + OFFSET.
+SCALE = 1.0 / (255.0 * np.array(DEVIATION, "float32"))
+OFFSET = -np.array(MEAN, "float32") / np.array(DEVIATION, "float32")
 
 PREFETCHED_BATCHES = 4
 
@@ -131,9 +134,7 @@ def find_undecodable(manifest):
 
 def normalise(pictures):
     """From 0..255 to ImageNet's mean 0 and deviation 1; float32 [..., 3]."""
-    scale = 1.0 / (255.0 * np.array(DEVIATION, "float32"))
-    shift = np.array(MEAN, "float32") / np.array(DEVIATION, "float32")
-    return pictures * scale - shift
+    return pictures * SCALE + OFFSET
 
 
 def _normalise_batch(pictures, labels):

@@ -3,6 +3,7 @@
 Importing this package registers its layers with Keras, which `keras.models.load_model` needs.
 """
 
+from modnet_keras.models.inference import copy_for_inference
 from modnet_keras.models.layers import FusedBatchNormalization
 from modnet_keras.models.modnet import grow, tap
 from modnet_keras.models.resnet import build_model, compute_flops, level_of
@@ -13,6 +14,7 @@ __all__ = [
     "KINDS",
     "build_model",
     "compute_flops",
+    "copy_for_inference",
     "copy_part",
     "grow",
     "hash_parts",
