@@ -35,7 +35,7 @@ turned upright, after rows and columns were swapped for the orientations above 4
 
 # A branch that is not taken costs a little for each operation in it, unless it is one call. What is
 # rare or has many operations is therefore kept a call; it saves a third of the time on small JPEGs.
-_kept_apart = functools.partial(
+kept_apart = functools.partial(
     tf.function, autograph=False, experimental_attributes={"_noinline": True}
 )
 
@@ -117,15 +117,17 @@ def exif_orientation(contents):
 
 
 def _is_plain_jpeg(contents):
-    return _starts_as(PLAIN_JPEG, contents)
+    return starts_as(PLAIN_JPEG, contents)
 
 
-def _starts_as(pattern, contents):
+def starts_as(pattern, contents):
+    """Whether the first bytes, up to 32 of them, are as a pattern of RE2 says; bool scalar."""
     # A pattern is matched against the whole string, so that of a large file would take a while.
     return tf.strings.regex_full_match(tf.strings.substr(contents, 0, 32), pattern)
 
 
-def _is_jpeg(contents):
+def is_jpeg(contents):
+    """Whether this is a JPEG by its first bytes; bool scalar."""
     return tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
 
 
@@ -141,19 +143,19 @@ def _decode_jpeg_window(contents, window, ratio):
     )
 
 
-@_kept_apart
+@kept_apart
 def _any_shape(contents):
     return tf.cond(
-        _is_jpeg(contents),
+        is_jpeg(contents),
         lambda: _upright_jpeg_shape(contents, exif_orientation(contents)),
         lambda: _other_shape(contents),
     )
 
 
-@_kept_apart
+@kept_apart
 def _decode_any_window(contents, window, size):
     return tf.cond(
-        _is_jpeg(contents),
+        is_jpeg(contents),
         lambda: _decode_any_jpeg(contents, window, size),
         lambda: _resize_well(_crop(_decode_other(contents), window), size),
     )
@@ -170,7 +172,7 @@ def _decode_any_jpeg(contents, window, size):
     return _resize_well(pixels, size)
 
 
-@_kept_apart
+@kept_apart
 def _decode_scaled(contents, window, size):
     """The window of a JPEG as stored, uint8, scaled down as far as is above the result's size."""
     times_larger = tf.reduce_min(window[2:]) // size
@@ -180,7 +182,7 @@ def _decode_scaled(contents, window, size):
     )
 
 
-@_kept_apart
+@kept_apart
 def _decode_turned(contents, window, size, orientation):
     stored = _stored_window(window, _upright_jpeg_shape(contents, orientation), orientation)
     return _turn_upright(_decode_scaled(contents, stored, size), orientation)
@@ -205,7 +207,7 @@ def _turn_upright(pixels, orientation):
     return tf.raw_ops.Reverse(tensor=pixels, dims=mirrored)
 
 
-@_kept_apart
+@kept_apart
 def _any_orientation(contents):
     return _orientation_of_tiff(_exif_segment(contents))
 
@@ -222,10 +224,10 @@ def _exif_segment(contents):
 
     def next_segment(position, head):
         position += 2 + 256 * head[2] + head[3]
-        return position, _bytes(contents, position, 10)
+        return position, bytes_at(contents, position, 10)
 
     position, head = tf.while_loop(
-        is_other_metadata, next_segment, (2, _bytes(contents, 2, 10)), maximum_iterations=100
+        is_other_metadata, next_segment, (2, bytes_at(contents, 2, 10)), maximum_iterations=100
     )
     return tf.cond(
         is_exif(head),
@@ -238,16 +240,16 @@ def _orientation_of_tiff(tiff):
     little_endian = tf.strings.substr(tiff, 0, 2) == b"II"
     places = tf.where(little_endian, [1, 1 << 8, 1 << 16, 1 << 24], [1 << 24, 1 << 16, 1 << 8, 1])
     short_places = tf.where(little_endian, [1, 1 << 8], [1 << 8, 1])
-    start = tf.reduce_sum(_bytes(tiff, 4, 4) * places)
-    count = tf.reduce_sum(_bytes(tiff, start, 2) * short_places)
-    entries = tf.reshape(_bytes(tiff, start + 2, 12 * tf.maximum(count, 1)), [-1, 12])
+    start = tf.reduce_sum(bytes_at(tiff, 4, 4) * places)
+    count = tf.reduce_sum(bytes_at(tiff, start, 2) * short_places)
+    entries = tf.reshape(bytes_at(tiff, start + 2, 12 * tf.maximum(count, 1)), [-1, 12])
     tags = tf.reduce_sum(entries[:, :2] * short_places, axis=1)
     values = tf.reduce_sum(entries[:, 8:10] * short_places, axis=1)
     orientation = tf.reduce_max(tf.where(tags == 0x0112, values, 0))
     return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
 
 
-def _bytes(contents, start, count):
+def bytes_at(contents, start, count):
     """`count` bytes from `start` on as int32 [count]; past the end of `contents`, zeros."""
     start = tf.clip_by_value(start, 0, tf.strings.length(contents))
     found = tf.strings.substr(contents, start, count)
@@ -256,7 +258,7 @@ def _bytes(contents, start, count):
 
 def _other_shape(contents):
     return tf.cond(
-        _starts_as(PNG, contents),
+        starts_as(PNG, contents),
         lambda: tf.io.decode_raw(tf.strings.substr(contents, 16, 8), tf.int32, False)[::-1],
         lambda: tf.shape(_decode_other(contents))[:2],
     )
@@ -268,7 +270,7 @@ def _decode_other(contents):
     # find out itself (channels=0), which writes past the end of its memory on an animation; told
     # 3, it refuses an animation.
     pixels = tf.cond(
-        _starts_as(STILL_WEBP_WITH_ALPHA, contents),
+        starts_as(STILL_WEBP_WITH_ALPHA, contents),
         lambda: tf.io.decode_image(contents, channels=4, expand_animations=False)[..., :3],
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )

@@ -154,7 +154,7 @@ def index_source(source, progress: Callable[[int], None] | None = None):
     """
     remembered = _Remembered(source.root)
     paths, sizes, unreadable = [], [], {}
-    for path, entry in sorted(_picture_files(source.root)):
+    for path, entry in sorted(picture_files(source.root)):
         size, changed, reason = remembered.get(path, entry)
         if size is None:
             size, changed, reason = _look_at(entry)
@@ -169,7 +169,7 @@ def index_source(source, progress: Callable[[int], None] | None = None):
     return Index(paths, sizes, unreadable)
 
 
-def _picture_files(root):
+def picture_files(root):
     """Yield (relative path, absolute path) of every file below a folder that is named as a picture.
 
     Links to folders are followed, but never into a folder that is on the way down already.
