@@ -95,7 +95,7 @@ def signature_of(function: Callable[..., None]) -> Signature:
             usage = f"{parameter.name.upper()}..."
             operands = Parameter(parameter.name, value, parameter.default, usage)
         else:
-            usage = f"--{parameter.name}" + ("" if value.is_flag else f"={value.metavar}")
+            usage = f"--{parameter.name}{_usage_of_value(value)}"
             options[parameter.name] = Parameter(parameter.name, value, parameter.default, usage)
     return Signature(options, operands)
 
@@ -146,6 +146,11 @@ def _value_in(hint: Any) -> Value | None:
     parts = [*getattr(hint, "__metadata__", ()), *get_args(hint)]
     values = (part if isinstance(part, Value) else _value_in(part) for part in parts)
     return next((value for value in values if value is not None), None)
+
+
+def _usage_of_value(value: Value) -> str:
+    text = f"={value.metavar}" if value.metavar else ""
+    return f"[{text}]" if value.is_flag and text else text
 
 
 def _split(

@@ -16,6 +16,7 @@ from modnet_keras.tools.values import (
     list_of,
     path,
     positive_number,
+    text,
     whole_number,
 )
 from modnet_keras.training.plan import PRECISIONS
@@ -51,6 +52,14 @@ Data = Annotated[
 ]
 Runs = Annotated[Path, path("the folder that runs are kept in", "FOLDER")]
 RunFolder = Annotated[Path, existing_path("a run's folder, as runs/canines/frozen", "RUN")]
+TreeRoot = Annotated[
+    str | None,
+    text("in place of --run: a task, with all below it that have runs", "TASK"),
+]
+Pick = Annotated[
+    tuple | None,
+    list_of(text("in a tree, the run of a task that has several, as canines/finetune", "TASK/RUN")),
+]
 ParentRun = Annotated[
     Path | None,
     existing_path("the parent's run; where absent, its only one or that of the same strategy"),

@@ -1,7 +1,10 @@
 """How commands show their results: tables on the terminal, and the same rows in a file."""
 
+import contextlib
+import csv
 import json
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from modnet_keras.files import write_table, write_whole
+from modnet_keras.files import whole_file
 
 _WIDTH_OF_FILES = 120
 
@@ -31,13 +34,55 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows of the same keys to a .json (a list), .jsonl (a row a line) or .csv file."""
+    with row_file(file) as write:
+        for row in rows:
+            write(row)
+
+
+@contextlib.contextmanager
+def row_file(file: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Give a function that writes one more row to such a file, which is there whole at the end."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.suffix == ".json":
-        write_whole(file, json.dumps(list(rows), indent=2) + "\n")
-    elif file.suffix == ".jsonl":
-        write_whole(file, "".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        write_table(file, rows)
+    writers = {".json": _json_rows, ".jsonl": _json_lines, ".csv": _csv_rows}
+    with (
+        whole_file(file) as unfinished,
+        # A picture's name may hold bytes that are no text.
+        unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as text,
+        writers[file.suffix](text) as write,
+    ):
+        yield write
+
+
+@contextlib.contextmanager
+def _json_rows(text):
+    separator = "[\n"
+
+    def write(row):
+        nonlocal separator
+        text.write(separator + textwrap.indent(json.dumps(row, indent=2), "  "))
+        separator = ",\n"
+
+    yield write
+    text.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+@contextlib.contextmanager
+def _json_lines(text):
+    yield lambda row: text.write(json.dumps(row) + "\n")
+
+
+@contextlib.contextmanager
+def _csv_rows(text):
+    writer = None
+
+    def write(row):
+        nonlocal writer
+        if writer is None:
+            writer = csv.DictWriter(text, row.keys(), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+
+    yield write
 
 
 def _shown(value: Any) -> str:

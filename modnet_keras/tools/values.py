@@ -85,7 +85,7 @@ def boolean(meaning: str) -> Value:
             raise CallError(f"{given!r} is neither True nor False.")
         return given.lower() == "true"
 
-    return Value("True|False", meaning, read, is_flag=True)
+    return Value("", meaning, read, is_flag=True)
 
 
 def whole_number(
@@ -172,6 +172,20 @@ def existing_folder(meaning: str, metavar: str = "FOLDER") -> Value:
         return found
 
     return Value(metavar, meaning, read)
+
+
+def flag_or_folder(meaning: str, metavar: str = "FOLDER") -> Value:
+    """The option alone for True, or the path of a folder, there or not."""
+
+    def read(given: str) -> bool | Path:
+        if given in ("True", "False"):
+            return given == "True"
+        found = _path(given)
+        if found.is_file():
+            raise CallError(f"{given!r} is a file, not a folder.")
+        return found
+
+    return Value(metavar, meaning, read, is_flag=True)
 
 
 def file_ending_in(endings: Sequence[str], meaning: str, metavar: str = "FILE") -> Value:

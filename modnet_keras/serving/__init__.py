@@ -1,0 +1,1 @@
+"""What is shipped: predictions, models that others can load, and a server for them."""

@@ -1,0 +1,76 @@
+"""A program that loads an exported model as its users will, and answers some pictures with it.
+
+    python check_export.py FORMAT VERSION_FOLDER PROBES.npz ANSWERS.npz
+
+It imports nothing of modnet_keras, for an exported model must do without.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+
+def main(kind, folder, probes, answers):
+    """Answer the pictures in one file and write `probability` [n, tasks] to the other."""
+    with np.load(probes) as arrays:
+        np.savez(answers, **ANSWERERS[kind](Path(folder), dict(arrays)))
+
+
+def answer_by_saved_model(folder, arrays):
+    """Answers of both signatures; every warm-up request is run as well."""
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(str(folder)).signatures
+    contents = np.split(arrays["contents"], np.cumsum(arrays["lengths"])[:-1])
+    image_bytes = tf.constant([part.tobytes() for part in contents])
+    of_bytes = signatures["serving_default"](image_bytes=image_bytes)
+    of_images = signatures["serving_images"](images=tf.constant(arrays["pictures"]))
+    for name, inputs in read_warmup(folder):
+        signatures[name](**inputs)
+    return {
+        "probability": of_bytes["probability"].numpy(),
+        "valid": of_bytes["valid"].numpy(),
+        "probability_of_images": of_images["probability"].numpy(),
+    }
+
+
+def read_warmup(folder):
+    """Yield the signature and the inputs, a dict of tensors, of every warm-up request."""
+    import tensorflow as tf
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    file = folder / "assets.extra" / "tf_serving_warmup_requests"
+    for record in tf.data.TFRecordDataset(str(file)):
+        request = PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        yield request.model_spec.signature_name, {k: tf.constant(v) for k, v in inputs.items()}
+
+
+def answer_by_onnx(folder, arrays):
+    """Answers of ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    (probability,) = session.run(["probability"], {"images": arrays["pictures"]})
+    return {"probability": probability}
+
+
+def answer_by_litert(folder, arrays):
+    """Answers of the LiteRT interpreter."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(folder / "model.tflite")).get_signature_runner("serving_default")
+    return {"probability": runner(images=arrays["pictures"])["probability"]}
+
+
+ANSWERERS = {
+    "saved_model": answer_by_saved_model,
+    "onnx": answer_by_onnx,
+    "litert": answer_by_litert,
+}
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

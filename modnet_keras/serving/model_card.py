@@ -1,0 +1,103 @@
+"""The model card: what a model is, how good it is and how it is called, beside every export."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from modnet_keras.errors import WorkError
+from modnet_keras.reports.report_studies import read_studies, signed
+from modnet_keras.tasks.synsets import is_synset, synset_name
+from modnet_keras.version import installed_version
+
+CARD = "README.md"
+_MARK = "library_name: modnet-keras"
+_MEASURES = ("accuracy", "sensitivity", "specificity", "auc")
+
+
+def model_card(exported):
+    """The card of an export, as Markdown with the front matter of model hubs.
+
+    Parameters
+    ----------
+    exported : Export
+
+    Returns
+    -------
+    str
+    """
+    templates = Environment(
+        loader=PackageLoader("modnet_keras.serving", "."),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return templates.get_template("model_card.md.j2").render(
+        exported=exported,
+        tree=exported.tree,
+        runs=[_entry(run) for run in exported.tree.runs],
+        mark=_MARK,
+        version=installed_version(),
+        target=exported.folder.parent.name,
+    )
+
+
+def is_model_card(file):
+    """Whether a file is a card that `model_card` made, so that it may be replaced."""
+    return file.is_file() and _MARK in file.read_text(encoding="utf-8", errors="replace")[:200]
+
+
+def _entry(run):
+    spec = run.task.spec
+    return {
+        "task": spec.name,
+        "title": f"{spec.name}/{run.name}",
+        "parent": spec.parent,
+        "positive": _classes(spec.positive),
+        "negative": _classes(spec.negative),
+        "config": run.config,
+        "parameters": run.model.count_params(),
+        "metrics": [
+            {"split": split, "n": run.metrics[key]["n"]}
+            | {name: _share(run.metrics[key][name]) for name in _MEASURES}
+            for split, key in (("validation", "val"), ("training", "train"))
+        ],
+        "forgetting": _forgetting(run),
+    }
+
+
+def _classes(entries):
+    if isinstance(entries, str):
+        return entries
+    return ", ".join(
+        f"{entry} ({synset_name(entry)})" if is_synset(entry) else entry for entry in entries
+    )
+
+
+def _share(value):
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _forgetting(run):
+    """What the run was measured to have forgotten of its parent's task, a sentence, or None."""
+    measured = read_studies(run.folder.parent)["forgetting"]
+    if not measured:
+        return None
+    names = [name for name, hashes in measured["hashes"].items() if hashes == _hashes(run)]
+    for row in measured["rows"]:
+        if row["run"] == run.name and row["split"] == "val" and _title(run) in names:
+            interval = row["forgetting"]
+            return (
+                f"{signed(interval['value'])} of {measured['parent']}'s accuracy (95 %: "
+                f"{signed(interval['low'])} to {signed(interval['high'])}), on {row['n']} of its "
+                "validation pictures"
+            )
+    return None
+
+
+def _title(run):
+    return f"{run.config['task']}/{run.name}"
+
+
+def _hashes(run):
+    try:
+        return run.hashes["after"]
+    except WorkError:
+        return None

@@ -1,0 +1,444 @@
+"""A servable over HTTP: TensorFlow Serving's REST predict API, heat maps, and a page to try it on.
+
+The API is that of https://www.tensorflow.org/tfx/serving/api_rest. As there, keys of a request that
+mean nothing are passed over; what is in their place is not.
+"""
+
+import asyncio
+import base64
+import contextlib
+import errno
+import io
+import json
+import reprlib
+import secrets
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import uvicorn
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from modnet_keras.errors import CallError, unknown_name
+from modnet_keras.serving.batching import Batcher
+
+LARGEST_BODY = 32 * 2**20  # bytes
+SECONDS_TO_FINISH = 5
+"""How long requests that are under way may take once the server is told to end."""
+
+_VERSION = "1"
+_SIGNATURE = "serving_default"
+_INPUT = "image_bytes"
+_PICTURE = '{"b64": "..."}'
+_CALL = f'{{"instances": [{_PICTURE}]}}'
+_COLUMNS = f'{{"inputs": {{"{_INPUT}": [{_PICTURE}]}}}}'
+_NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+
+_shortened = reprlib.Repr()
+"""For what a client sent: it may be of any length, and no text at all."""
+_shortened.maxstring = 100
+
+
+class RequestError(CallError):
+    """A request that is refused.
+
+    Parameters
+    ----------
+    sentence : str
+        What was found and what would be right.
+    status : int
+        The HTTP status.
+    """
+
+    def __init__(self, sentence, status=400):
+        super().__init__(sentence)
+        self.status = status
+
+
+def make_app(servable):
+    """The ASGI application that serves a servable.
+
+    Parameters
+    ----------
+    servable : Servable
+
+    Returns
+    -------
+    Starlette
+    """
+    model = "/v1/models/{name}"
+    version = f"{model}/versions/{{version}}"
+    app = Starlette(
+        routes=[
+            Route("/", _page),
+            Route("/explain", _explain, methods=["POST"]),
+            # The longer paths first, and for every method: the shorter would take them for a name.
+            *(Route(f"{path}:{{verb}}", _Call) for path in (version, model)),
+            *(Route(path, _status) for path in (version, model)),
+        ],
+        exception_handlers={
+            RequestError: _refuse,
+            HTTPException: _refuse_route,
+            ClientDisconnect: _leave,
+            Exception: _admit_fault,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.servable = servable
+    # One thread for all: networks use every core by themselves, and explaining need not be safe in
+    # several at once.
+    app.state.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="servable")
+    app.state.batcher = Batcher(servable.predict, app.state.worker)
+    app.state.page = _page_template()
+    return app
+
+
+def listen(host, port):
+    """A socket that listens, so that nobody else can take its port while a model is loaded.
+
+    Parameters
+    ----------
+    host : str
+        Name or address of an interface of this machine.
+    port : int
+        0 takes any that is free.
+
+    Returns
+    -------
+    socket.socket
+
+    Raises
+    ------
+    CallError
+        If the host is no address of this machine or the port cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = found[0]
+        return socket.create_server(address, family=family)
+    except (socket.gaierror, UnicodeError) as error:
+        raise _not_an_address(host) from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = "name another one, or 0 for any that is free"
+            raise CallError(f"--port: {port} is in use; {hint}.") from error
+        if error.errno == errno.EACCES:
+            raise CallError(f"--port: {port} is not open to you; name one from 1024 on.") from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise _not_an_address(host) from error
+        raise
+
+
+def serve(servable, listener, on_ready):
+    """Serve a servable until the process is told to end by SIGINT or SIGTERM.
+
+    Requests that are under way then are answered first, and the signal is raised again after it.
+
+    Parameters
+    ----------
+    servable : Servable
+    listener : socket.socket
+        As `listen` gives it.
+    on_ready : callable
+        Called with the server's URL, which ends in a slash, as soon as it answers.
+    """
+    config = uvicorn.Config(
+        make_app(servable),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    )
+    _Server(config, lambda: on_ready(_url(listener))).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is up."""
+
+    def __init__(self, config, on_ready):
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets=None):
+        await super().startup(sockets=sockets)
+        self._on_ready()
+
+
+def _not_an_address(host):
+    hint = "127.0.0.1 is, and 0.0.0.0 stands for all it has"
+    return CallError(f"--host: {host!r} is no address of this machine; {hint}.")
+
+
+def _url(listener):
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _page_template():
+    environment = Environment(
+        loader=PackageLoader("modnet_keras", "serving"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
+
+
+async def _page(request):
+    """The page to try the model on; its own script and style run, and nothing else does."""
+    servable = request.app.state.servable
+    nonce = secrets.token_urlsafe(16)
+    text = request.app.state.page.render(
+        name=servable.name,
+        tasks=servable.tasks,
+        parents=servable.parents,
+        largest=LARGEST_BODY,
+        nonce=nonce,
+    )
+    policy = (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
+        "img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
+    return HTMLResponse(text, headers=headers | _NO_SNIFFING | {"Cache-Control": "no-store"})
+
+
+class _Call(HTTPEndpoint):
+    """What is asked of the model by its verb."""
+
+    async def post(self, request):
+        """Answer pictures, in rows or columns as they were asked."""
+        _check_model(request)
+        verb = request.path_params["verb"]
+        if verb != "predict":
+            found = _shortened.repr(verb)
+            raise RequestError(f"{found} is no verb of this server; right is 'predict'.", 404)
+        with _refusal_at_the_end():
+            is_columnar, pictures = read_call(await _body(request))
+            rows = await _unless_gone(request, request.app.state.batcher.answer(pictures))
+        if is_columnar:
+            return _json({"outputs": {key: [row[key] for row in rows] for key in rows[0]}})
+        return _json({"predictions": rows})
+
+
+async def _status(request):
+    """That the model is loaded, as TensorFlow Serving says it."""
+    _check_model(request)
+    fine = {"error_code": "OK", "error_message": ""}
+    version = {"version": _VERSION, "state": "AVAILABLE", "status": fine}
+    return _json({"model_version_status": [version]})
+
+
+async def _explain(request):
+    """The answer for one picture, the body, with what the network saw and where it looked."""
+    state = request.app.state
+    loop = asyncio.get_running_loop()
+    with _refusal_at_the_end():
+        contents = await _body(request)
+        explaining = loop.run_in_executor(state.worker, _explained, state.servable, contents)
+        explained = await _unless_gone(request, explaining)
+    if explained is None:
+        right = "a JPEG, PNG, BMP, GIF or WebP file would be right"
+        raise RequestError(f"the body is no picture that can be read; {right}.", 422)
+    return _json(explained)
+
+
+def _explained(servable, contents):
+    explanation = servable.explain(contents)
+    if explanation is None:
+        return None
+    return {
+        "row": explanation.row,
+        "tasks": list(servable.tasks),
+        "parents": list(servable.parents),
+        "task": explanation.task,
+        "picture": _data_url(explanation.picture),
+        "heat": _data_url(explanation.overlay()),
+    }
+
+
+def _data_url(picture):
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _check_model(request):
+    name = request.path_params["name"]
+    right = request.app.state.servable.name
+    if name != right:
+        error = unknown_name("model", _shortened.repr(name)[1:-1], [right])
+        raise RequestError(str(error), 404)
+    version = request.path_params.get("version", _VERSION)
+    if version != _VERSION:
+        found = _shortened.repr(version)
+        raise RequestError(f"version {found} is not there; right is '{_VERSION}'.", 404)
+
+
+@contextlib.contextmanager
+def _refusal_at_the_end():
+    """Answer a request that the server, being told to end, does not wait for any longer."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        raise RequestError("the server is ending; ask again once it is up.", 503) from error
+
+
+async def _body(request):
+    """The body, given up as soon as it is known to be too long."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+        raise _too_long()
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            raise _too_long()
+    return bytes(body)
+
+
+def _too_long():
+    limit = f"{LARGEST_BODY // 2**20} MiB"
+    return RequestError(f"the body is longer than {limit}; send less at a time.", 413)
+
+
+async def _unless_gone(request, work):
+    """What work gives; it is cancelled where the client goes away meanwhile."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_departure(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _departure(request):
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def read_call(body):
+    """Read the body of a predict request.
+
+    Parameters
+    ----------
+    body : bytes
+
+    Returns
+    -------
+    is_columnar : bool
+        Whether the pictures are a column, `inputs`, and so is the answer; else `instances`, rows.
+    pictures : list of bytes
+        At least one.
+
+    Raises
+    ------
+    RequestError
+        If it is no request of TensorFlow Serving's form for pictures.
+    """
+    try:
+        call = json.loads(body)
+    except RecursionError as error:
+        raise RequestError(f"the body is nested too deeply; right would be {_CALL}.") from error
+    except ValueError as error:
+        raise RequestError(f"the body is no JSON ({error}); right would be {_CALL}.") from error
+    if not isinstance(call, dict):
+        raise RequestError(f"the body is {_kind(call)}; right would be {_CALL}.")
+    signature = call.get("signature_name", _SIGNATURE)
+    if signature not in ("", _SIGNATURE):
+        found = _shortened.repr(signature)
+        raise RequestError(f"signature_name is {found}; right is '{_SIGNATURE}', or none.")
+    if ("instances" in call) == ("inputs" in call):
+        found = "both 'instances' and 'inputs'" if "inputs" in call else "no 'instances'"
+        raise RequestError(f"the body has {found}; right would be {_CALL} or {_COLUMNS}.")
+    if "instances" in call:
+        return False, _pictures("instances", call["instances"], or_named=True)
+    column = _named_column(call["inputs"])
+    return True, _pictures("inputs", column, or_named=False)
+
+
+def _named_column(inputs):
+    """The list of pictures; it may stand alone, as there is but one input."""
+    if not isinstance(inputs, dict):
+        return inputs
+    if inputs.keys() != {_INPUT}:
+        raise RequestError(f"inputs is {_kind(inputs)}; right would be {_COLUMNS}.")
+    return inputs[_INPUT]
+
+
+def _pictures(key, listed, or_named):
+    if not isinstance(listed, list):
+        raise RequestError(f"{key} is {_kind(listed)}; right would be a list as [{_PICTURE}].")
+    if not listed:
+        raise RequestError(f"{key} is an empty list; right would be at least one {_PICTURE}.")
+    return [_picture(f"{key}[{place}]", each, or_named) for place, each in enumerate(listed)]
+
+
+def _picture(place, value, or_named):
+    """The bytes of one picture, which an instance may name as the input that it is."""
+    if or_named and isinstance(value, dict) and value.keys() == {_INPUT}:
+        place, value = f"{place}.{_INPUT}", value[_INPUT]
+    if not isinstance(value, dict) or value.keys() != {"b64"}:
+        raise RequestError(f"{place} is {_kind(value)}; right would be {_PICTURE}.")
+    text = value["b64"]
+    if not isinstance(text, str):
+        raise RequestError(f"{place}.b64 is {_kind(text)}; right would be a text in base64.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        right = "the standard alphabet, padded and without line breaks"
+        raise RequestError(
+            f"{place}.b64 is no base64 ({error}); right would be {right}."
+        ) from error
+
+
+def _kind(value):
+    """What a JSON value is, in words."""
+    if isinstance(value, dict):
+        return f"an object of the keys {_shortened.repr([*value])}" if value else "an empty object"
+    kinds = {list: "a list", str: "a text", type(None): "null", bool: "true or false"}
+    return kinds.get(type(value), "a number")
+
+
+async def _refuse(request, error):
+    return _error(str(error), error.status)
+
+
+async def _refuse_route(request, error):
+    """Refusal of a path or a method that there is not."""
+    path = _shortened.repr(request.url.path)
+    if error.status_code == 405:
+        allowed = " or ".join(sorted(error.headers["Allow"].split(", ")))
+        sentence = f"{path} does not take {request.method}; right is {allowed}."
+        return _error(sentence, 405, error.headers)
+    model = f"/v1/models/{request.app.state.servable.name}"
+    right = f"'/', '/explain', '{model}' and '{model}:predict'"
+    return _error(f"{path} is not there; there are {right}.", 404)
+
+
+async def _leave(request, error):
+    # Nobody is there to read it, but a request ends with a response.
+    return Response(status_code=400)
+
+
+async def _admit_fault(request, error):
+    return _error("the server failed at this request; what it printed says why.", 500)
+
+
+def _error(sentence, status, headers=None):
+    return _json({"error": sentence}, status, headers)
+
+
+def _json(content, status=200, headers=None):
+    return JSONResponse(content, status, {**(headers or {}), **_NO_SNIFFING})

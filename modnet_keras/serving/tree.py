@@ -1,0 +1,191 @@
+"""Which runs answer together: one alone, or one for each task of a hierarchy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modnet_keras.data.sources import find_source, refuse_inside
+from modnet_keras.errors import CallError, WorkError, unknown_name
+from modnet_keras.training.run import Run, find_runs, load_run
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Runs that look at the same pictures: a parent's before its children's, the root's first.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        Finished ones, at most one a task.
+    is_single : bool
+        Whether it is one run that was named itself: it answers in a simpler form.
+    """
+
+    runs: tuple
+    is_single: bool = False
+
+    @property
+    def name(self):
+        """The root's."""
+        return self.tasks[0]
+
+    @property
+    def tasks(self):
+        """The names of the tasks, a tuple."""
+        return tuple(run.config["task"] for run in self.runs)
+
+    @property
+    def parents(self):
+        """For each task the name of its parent in this tree, None for the root; a tuple."""
+        above = (run.task.parent for run in self.runs[1:])
+        return (None, *(task.name for task in above))
+
+    @property
+    def image_size(self):
+        """Height and width in pixels of what every network takes."""
+        return self.runs[0].config["image_size"]
+
+    def refuse_in_data(self, target, option):
+        """Refuse a target in or around a data folder that one of the runs was trained on."""
+        for run in self.runs:
+            try:
+                root = find_source(run.config["data"], prepare=False).root
+            except CallError:
+                # A data folder that is gone cannot be written in.
+                continue
+            refuse_inside(root, target, option)
+
+
+def load_tree(task, runs="runs", pick=()):
+    """A task and everything below it that has finished runs, as they were trained.
+
+    Parameters
+    ----------
+    task : str
+        Name of the task at the root.
+    runs : path
+        The runs folder.
+    pick : sequence of str
+        `task/run` for the tasks whose run is not to be the one by `frozen`, or their only one.
+
+    Returns
+    -------
+    Tree
+
+    Raises
+    ------
+    CallError
+        If the task or none below it has a finished run, a task has several and none is picked, or
+        a pick is none.
+    WorkError
+        If the runs do not go together: other specs or other picture sizes.
+
+    Examples
+    --------
+    >>> load_tree("animals", runs="runs").tasks
+    ('animals', 'canines', 'wolf')
+    """
+    picked = dict(_split_pick(text) for text in pick)
+    found = {
+        folder.name: [run for run in find_runs(runs, folder.name) if run.is_finished]
+        for folder in sorted(Path(runs).glob("*"))
+    }
+    found = {name: finished for name, finished in found.items() if finished}
+    if task not in found:
+        trained = f"trained are {', '.join(found)}" if found else f"'{runs}' holds no finished run"
+        raise CallError(f"task {task} has no finished run in '{runs}'; {trained}.")
+    below = {name: of_task for name, of_task in found.items() if _is_below(task, of_task)}
+    for name in picked:
+        if name not in below:
+            raise unknown_name("task of --pick", name, below)
+    chosen = [_choose(name, below[name], picked.get(name)) for name in below]
+    ordered = tuple(sorted(chosen, key=lambda run: (run.task.level, run.task.name)))
+    _refuse_misfits(ordered)
+    return Tree(ordered)
+
+
+def find_model(*, run=None, tree=None, runs="runs", pick=()):
+    """What a command is asked about: one run, or a task and everything below it.
+
+    Parameters
+    ----------
+    run : Run or path, optional
+    tree : str, optional
+        The task at the root, in place of `run`.
+    runs, pick
+        As of `load_tree`.
+
+    Returns
+    -------
+    Tree
+
+    Raises
+    ------
+    CallError
+        If both or none are given, or `pick` without `tree`.
+    """
+    if (run is None) == (tree is None):
+        raise CallError("give either --run, a run's folder, or --tree, a task's name.")
+    if tree is not None:
+        return load_tree(tree, runs, pick)
+    if pick:
+        raise CallError("--pick chooses the runs of a --tree; with --run there is nothing to pick.")
+    return as_tree(run)
+
+
+def as_tree(run):
+    """One run, opened if it is a path, as a tree of its own; a tree as it is."""
+    if isinstance(run, Tree):
+        return run
+    return Tree((run if isinstance(run, Run) else load_run(run),), is_single=True)
+
+
+def _split_pick(text):
+    task, slash, name = text.partition("/")
+    if not (task and slash and name) or "/" in name:
+        raise CallError(f"--pick takes task/run, as canines/finetune; found '{text}'.")
+    return task, name
+
+
+def _is_below(root, runs):
+    """Whether the task of some runs is the root or below it, by the spec of any of them."""
+    return any(
+        root in (run.config["task"], *(above.name for above in run.task.ancestors)) for run in runs
+    )
+
+
+def _choose(name, runs, picked):
+    by_name = {run.name: run for run in runs}
+    if picked is not None:
+        if picked not in by_name:
+            raise unknown_name(f"run of task {name}", picked, by_name)
+        return by_name[picked]
+    frozen = [run for run in runs if run.config["strategy"] == "frozen"]
+    for candidates in (frozen, runs):
+        if len(candidates) == 1:
+            return candidates[0]
+    listed = ", ".join(f"{name}/{run}" for run in by_name)
+    raise CallError(
+        f"task {name} has several runs; choose one with --pick={name}/{runs[0].name}: {listed}."
+    )
+
+
+def _refuse_misfits(runs):
+    root = runs[0]
+    by_task = {run.config["task"]: run for run in runs}
+    for run in runs[1:]:
+        above = run.task.parent.name
+        if above not in by_task:
+            raise CallError(
+                f"task {run.task.name} has a run, and {above} above it has none; train {above} "
+                "anew, or move the runs below it away."
+            )
+        if run.task.parent != by_task[above].task:
+            raise WorkError(
+                f"run '{run.folder}' was trained under another spec of {above} than "
+                f"'{by_task[above].folder}'; train one of them anew, or --pick others."
+            )
+        if run.config["image_size"] != root.config["image_size"]:
+            raise WorkError(
+                f"run '{run.folder}' takes pictures of {run.config['image_size']} px and "
+                f"'{root.folder}' of {root.config['image_size']} px; --pick runs of one size."
+            )
