@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -9,56 +10,73 @@ IMAGES_PER_CLASS = 20
 SMALL = {"image_size": 32, "epochs": 2, "batch_size": 64, "precision": "float32"}
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Gives a folder of a name, made once for all processes that the tests are spread over."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def folder_of(name, make):
+        folder = root / name
+        with (root / f"{name}.lock").open("w") as lock:
+            # Held while it is made, so that the other processes wait for it.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                make(folder)
+        return folder
+
+    return folder_of
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
+def cache(made_once):
     """A cache folder of the tests' own, so that none reads or leaves anything in the user's."""
-    folder = tmp_path_factory.mktemp("cache")
+    folder = made_once("cache", Path.mkdir)
     os.environ["XDG_CACHE_HOME"] = str(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory):
+def demo(made_once):
     """The demo's classes with few pictures each."""
     from modnet_keras.data.demo import draw_demo
 
-    folder = tmp_path_factory.mktemp("demo") / "pictures"
-    draw_demo(folder, images_per_class=IMAGES_PER_CLASS)
-    return folder
+    return made_once("demo", lambda folder: draw_demo(folder, images_per_class=IMAGES_PER_CLASS))
 
 
 @pytest.fixture(scope="session")
-def runs(demo, tmp_path_factory):
+def runs(demo, made_once):
     """Runs of animals, canines (frozen) and wolf (frozen), for reading only."""
     from modnet_keras import train
 
-    folder = tmp_path_factory.mktemp("trained") / "runs"
-    train("wolf", data=demo, runs=folder, **SMALL)
-    return folder
+    return made_once("runs", lambda folder: train("wolf", data=demo, runs=folder, **SMALL))
 
 
 @pytest.fixture(scope="session")
-def trained(runs, tmp_path_factory):
+def trained(runs, made_once):
     """Canines by frozen, frozen-weights, finetune and scratch out of one run of animals."""
     from modnet_keras import train
 
-    folder = tmp_path_factory.mktemp("trained-children") / "runs"
-    shutil.copytree(runs, folder)
-    for strategy in ("frozen-weights", "finetune", "scratch"):
-        options = {key: SMALL[key] for key in ("epochs", "batch_size", "precision")}
-        train("canines", strategy=strategy, runs=folder, **options)
-    return folder
+    def make(folder):
+        shutil.copytree(runs, folder)
+        for strategy in ("frozen-weights", "finetune", "scratch"):
+            options = {key: SMALL[key] for key in ("epochs", "batch_size", "precision")}
+            train("canines", strategy=strategy, runs=folder, **options)
+
+    return made_once("trained", make)
 
 
 @pytest.fixture(scope="session")
-def estimated(demo, tmp_path_factory):
+def estimated(demo, made_once):
     """A runs folder with an estimate of canines, two folds side by side; for reading only."""
     from modnet_keras import estimate
 
-    folder = tmp_path_factory.mktemp("estimated") / "runs"
-    options = SMALL | {"data": demo, "runs": folder, "folds": 2, "jobs": 2}
-    estimate("canines", strategies=["finetune", "frozen"], **options)
-    return folder
+    def make(folder):
+        options = SMALL | {"data": demo, "runs": folder, "folds": 2, "jobs": 2}
+        estimate("canines", strategies=["finetune", "frozen"], **options)
+
+    return made_once("estimated", make)
 
 
 @pytest.fixture
