@@ -102,19 +102,17 @@ LARGEST_SIDE = {
 CAN_BE_EMPTY = [kind for kind in LARGEST_SIDE if kind not in ("lossless WebP", "extended WebP")]
 
 
-def beside_the_picture(contents):
-    """A JPEG whose size `check_image` reads out of a comment, where libjpeg reads another."""
-    frame = contents[FRAME : FRAME + 19]
-    decoy = frame + b"\xff\xda\0\2\xff\xd9"
-    huge = patched(frame, 5, struct.pack(">HH", 60_000, 60_000))
-    before = contents[2:FRAME] + huge + b"\xff\xfe" + struct.pack(">H", 2 + len(decoy))
-    return before, decoy + contents[FRAME + 19 :]
-
-
 def hidden(marker):
-    before, after = beside_the_picture(JPEG)
-    alone = b"\xff" + bytes([marker]) + struct.pack(">H", 2 + len(before))
-    return JPEG[:2] + alone + before + after
+    """A JPEG whose size `check_image` reads out of a comment, and libjpeg before that.
+
+    One takes the marker for a segment that ends inside the comment, the other for a marker alone.
+    """
+    frame = JPEG[FRAME : FRAME + 19]
+    huge = patched(frame, 5, struct.pack(">HH", 60_000, 60_000))
+    decoy = frame + b"\xff\xda\0\2\xff\xd9"
+    passed = JPEG[2:FRAME] + huge + b"\xff\xfe" + struct.pack(">H", 2 + len(decoy))
+    alone = b"\xff" + bytes([marker]) + struct.pack(">H", 2 + len(passed))
+    return JPEG[:2] + alone + passed + decoy + JPEG[FRAME + 19 :]
 
 
 BROKEN = {
