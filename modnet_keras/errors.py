@@ -20,6 +20,15 @@ class CallError(ValueError):
     exit_status = 2
 
 
+def printable(text: str) -> str:
+    """A text in one line that cannot steer a terminal.
+
+    >>> print(printable("a\\nb"))
+    a\\nb
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> CallError:
     """Error for a name that is not among the known ones, with the nearest right one.
 

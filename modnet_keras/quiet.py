@@ -8,7 +8,12 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def stderr_dropped() -> Iterator[None]:
     """Lead the process's standard error to nowhere meanwhile, that of C++ code included."""
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:
+        # It is closed already.
+        yield
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

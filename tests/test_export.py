@@ -1,6 +1,7 @@
 """Exports as their users load them, without this package's code."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from test_decode_rows import BROKEN
 from modnet_keras import export, load_run, load_tree, predict
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.serving import servable
+from modnet_keras.serving.formats import FORMATS
 from modnet_keras.serving.servable import Servable
 from modnet_keras.serving.tree import as_tree
 
@@ -184,6 +186,18 @@ def test_a_model_that_answers_otherwise_is_not_exported(runs, tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(runs, tmp_path, command, monkeypatch):
+    def fill(servable, folder):
+        (folder / "part").write_text("half")
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setitem(FORMATS, "saved_model", replace(FORMATS["saved_model"], write=fill))
+    run = runs / "animals" / "scratch"
+    status, _, err = command("export", f"--run={run}", f"--to={tmp_path / 'to'}")
+    assert status == 1 and "No space left" in err and err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("format", "file"), [("onnx", "model.onnx"), ("litert", "model.tflite")])
 def test_other_formats_answer_pictures_alike(runs, tmp_path, one, format, file):
     exported = export(runs / "animals" / "scratch", tmp_path / "to", format)
@@ -219,9 +233,20 @@ def other_format(to):
     (to / "1" / "model.onnx").write_bytes(b"")
 
 
+def another_model(to):
+    (to / "1").mkdir()
+    (to / "1" / "saved_model.pb").write_bytes(b"")
+    (to / "README.md").write_text("---\nlibrary_name: modnet-keras\nmodel_name: wolf (run)\n---\n")
+
+
 @pytest.mark.parametrize(
     ("put_there", "words"),
-    [(foreign, "notes.txt"), (foreign_card, "README.md"), (other_format, "saved_model.pb")],
+    [
+        (another_model, "another model"),
+        (foreign, "notes.txt"),
+        (foreign_card, "README.md"),
+        (other_format, "saved_model.pb"),
+    ],
 )
 def test_a_target_that_holds_anything_else_is_refused(runs, tmp_path, command, put_there, words):
     put_there(tmp_path)

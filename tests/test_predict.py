@@ -93,6 +93,14 @@ def test_heat_maps_lie_beside_the_pictures_and_are_not_taken_for_some(runs, pict
     assert Image.open(pictures / "b.JPEG.explained.png").width > 500
 
 
+def test_heat_maps_are_not_written_through_a_link_into_the_data(runs, demo, pictures, command):
+    (pictures / "link").symlink_to(demo / BEAGLES)
+    run = f"--run={runs / 'animals' / 'scratch'}"
+    status, _, err = command("predict", run, pictures, "--explain")
+    assert status == 2 and "data folder" in err and err.count("\n") == 1
+    assert not [*demo.rglob("*.explained.png"), *pictures.rglob("*.explained.png")]
+
+
 def test_heat_maps_may_go_into_a_folder(runs, pictures, tmp_path, command):
     call = ("predict", f"--run={runs / 'animals' / 'scratch'}", pictures)
     status, *_ = command(*call, f"--explain={tmp_path / 'maps'}")
@@ -109,6 +117,7 @@ def test_heat_maps_may_go_into_a_folder(runs, pictures, tmp_path, command):
         (["{mine}/gone.jpg"], "not there"),
         (["{mine}/empty"], "holds no pictures"),
         (["{mine}", "--to=out.txt"], "ends in none"),
+        (["{mine}", "--to={mine}/table.csv"], "is a folder"),
         (["{mine}", "--tree=animals"], "either --run"),
         ([], "IMAGES"),
     ],
@@ -117,6 +126,7 @@ def test_a_wrong_call_is_refused_and_leaves_nothing(
     runs, demo, pictures, here, command, options, words
 ):
     (pictures / "empty").mkdir()
+    (pictures / "table.csv").mkdir()
     before = sorted(map(bytes, [*demo.rglob("*"), *here.rglob("*")]))
     options = [option.format(demo=demo, mine=pictures) for option in options]
     status, _, err = command("predict", f"--run={runs / 'animals' / 'scratch'}", *options)

@@ -696,6 +696,13 @@ def test_a_port_in_use_is_refused_before_a_model_is_loaded(command):
     assert error.startswith(f"--port: {port} is in use; ") and error.count("\n") == 1
 
 
+def test_more_pictures_than_one_request_may_hold_are_refused():
+    body = json.dumps({"instances": [{"b64": ""}] * (server.MOST_PICTURES + 1)}).encode()
+    with pytest.raises(server.RequestError, match="1001 pictures; send at most 1000") as refusal:
+        server.read_call(body)
+    assert refusal.value.status == 413
+
+
 def test_the_help_teaches_the_command(command):
     status, output, *_ = command("--help")
     assert status == 0

@@ -7,10 +7,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from test_decode import encode
 
 from modnet_keras import load_run, load_tree
+from modnet_keras.data.decode_rows import decode_rows
 from modnet_keras.data.input_pipeline import normalise
 from modnet_keras.errors import CallError, WorkError
+from modnet_keras.models import hash_parts
+from modnet_keras.serving import servable
 from modnet_keras.serving.explain import Explainer
 from modnet_keras.serving.network import build_network
 from modnet_keras.serving.tree import as_tree, find_model
@@ -94,6 +99,7 @@ def test_runs_that_make_no_tree_are_refused(own_runs, change, error, words):
         ({"tree": "animals", "run": "runs/animals/scratch"}, ["either --run", "--tree"]),
         ({}, ["either --run", "--tree"]),
         ({"run": "x", "pick": ["a/b"]}, ["--pick"]),
+        ({"tree": "animals", "pick": ["canines/a", "canines/b"]}, ["two runs of task canines"]),
     ],
 )
 def test_a_wrong_call_is_refused(runs, given, words):
@@ -145,6 +151,9 @@ def test_other_weights_than_were_trained_are_refused(own_runs):
         build_network(load_tree("animals", runs=own_runs))
 
 
+CONTENTS = [encode(Image.fromarray(picture.astype("uint8")), "PNG") for picture in PICTURES]
+
+
 def gradient_map(run, pictures):
     """Grad-CAM as it is defined: by the gradient of the logit, averaged over places."""
     parts = run.model.layers[1:]
@@ -162,24 +171,83 @@ def gradient_map(run, pictures):
 
 def test_heat_maps_are_grad_cam(runs):
     run = load_run(runs / "canines" / "frozen")
-    found = Explainer(as_tree(run)).explain(PICTURES, np.ones(len(PICTURES), bool))
-    for explanation, by_gradient in zip(found, gradient_map(run, PICTURES), strict=True):
-        assert explanation.heat.shape == (32, 32) and explanation.heat.dtype == np.float32
-        assert explanation.heat.min() >= 0
-        if by_gradient.max() > 0:
-            enlarged = keras.ops.image.resize(by_gradient[..., None], (32, 32))[..., 0].numpy()
-            scaled = enlarged / enlarged.max()
-            np.testing.assert_allclose(explanation.heat, scaled, atol=1e-4)
+    found = Explainer(as_tree(run), decode_rows).explain(CONTENTS)
+    pictures, _ = decode_rows(CONTENTS, 32)
+    for explanation, by_gradient in zip(found, gradient_map(run, pictures), strict=True):
+        check_heat(explanation, by_gradient)
     assert any(explanation.heat.max() == 1 for explanation in found)
 
 
-def test_a_trees_heat_map_is_of_the_answer_that_was_given(runs):
-    tree = load_tree("animals", runs=runs)
-    valid = np.array([True, True, False, True, True])
-    found = Explainer(tree).explain(PICTURES, valid)
+def check_heat(explanation, by_gradient):
+    assert explanation.heat.shape == (32, 32) and explanation.heat.dtype == np.float32
+    enlarged = keras.ops.image.resize(by_gradient[..., None], (32, 32))[..., 0].numpy()
+    scaled = enlarged / enlarged.max() if enlarged.max() > 0 else enlarged
+    np.testing.assert_allclose(explanation.heat, scaled, atol=1e-4)
+
+
+def test_a_trees_heat_map_is_of_the_answer_that_was_given(own_runs):
+    # A root that says yes to everything, so that its children are asked.
+    say_yes(own_runs / "animals" / "scratch")
+    say_yes(own_runs / "canines" / "frozen")
+    tree = load_tree("canines", runs=own_runs)
+    found = Explainer(tree, decode_rows).explain([*CONTENTS[:2], b"no picture", *CONTENTS[3:]])
     assert found[2] is None
-    for explanation in found[:2]:
-        label = explanation.row["label"]
-        assert explanation.task == ("animals" if label == "not-animals" else label)
+    pictures, _ = decode_rows(CONTENTS, 32)
+    by_task = {run.config["task"]: gradient_map(run, pictures) for run in tree.runs}
+    for place in (0, 1, 3, 4):
+        explanation = found[place]
+        assert explanation.row["label"] == explanation.task != "not-canines"
+        check_heat(explanation, by_task[explanation.task][place])
         assert explanation.overlay().size == explanation.picture.size == (32, 32)
         assert explanation.figure().width > 500
+
+
+def say_yes(folder):
+    run = load_run(folder)
+    run.model.get_layer("head").get_layer("head_logit").bias.assign([50.0])
+    save_as_trained(run)
+
+
+def save_as_trained(run):
+    run.model.save(run.folder / "model.keras")
+    run.write_json("hashes.json", run.hashes | {"after": hash_parts(run.model)})
+
+
+def test_explaining_is_traced_once_however_often_it_is_asked(runs):
+    explainer = Explainer(load_tree("animals", runs=runs), decode_rows)
+    for count in (1, 3, 2, 5):
+        assert len(explainer.explain(CONTENTS[:count])) == count
+    assert explainer._see.experimental_get_tracing_count() == 1
+
+
+def test_weights_that_are_no_numbers_are_refused(own_runs):
+    run = load_run(own_runs / "animals" / "scratch")
+    run.model.get_layer("head").get_layer("head_logit").bias.assign([np.nan])
+    save_as_trained(run)
+    with pytest.raises(WorkError, match="no finite numbers"):
+        build_network(as_tree(load_run(run.folder)))
+
+
+def test_batch_norm_is_folded_only_where_that_changes_nothing(runs, monkeypatch):
+    tree = as_tree(load_run(runs / "animals" / "scratch"))
+    assert servable.Servable(tree).is_folded
+    monkeypatch.setattr(servable, "FOLDING_TOLERANCE", 0.0)
+    unfolded = servable.Servable(tree)
+    assert not unfolded.is_folded and unfolded.network is unfolded.exact
+
+
+def test_a_copy_of_a_tasks_folder_is_no_other_task(own_runs):
+    shutil.copytree(own_runs / "canines", own_runs / "canines-old")
+    assert load_tree("animals", runs=own_runs).tasks == ("animals", "canines", "wolf")
+    with pytest.raises(CallError, match="canines-old has no finished run"):
+        load_tree("canines-old", runs=own_runs)
+
+
+def test_damage_matters_only_where_the_choice_depends_on_it(own_runs):
+    shutil.copytree(own_runs / "canines" / "frozen", own_runs / "canines" / "other")
+    (own_runs / "canines" / "other" / "config.json").write_text("{")
+    assert (
+        names(load_tree("animals", runs=own_runs, pick=["canines/frozen"]))[1] == "canines/frozen"
+    )
+    with pytest.raises(WorkError, match="other.*damaged"):
+        load_tree("animals", runs=own_runs)

@@ -56,15 +56,10 @@ def _load_rows(count, load, size):
     # A row past the end, dropped below: a dataset without elements could not be batched.
     past_the_end = tf.data.Dataset.from_tensors((count, tf.zeros([size, size, 3])))
     batch = decoded.concatenate(past_the_end).batch(tf.cast(count, tf.int64) + 1)
-    places, pictures = batch.with_options(_options()).get_single_element()
+    options = tf.data.Options()
+    # A dataset that lives for one batch has nothing to tune.
+    options.autotune.enabled = False
+    places, pictures = batch.with_options(options).get_single_element()
     pictures = tf.scatter_nd(places[:, None], pictures, tf.stack([count + 1, size, size, 3]))
     valid = tf.scatter_nd(places[:, None], tf.ones_like(places, tf.bool), count[None] + 1)
     return pictures[: tf.maximum(count, 1)], valid[:count]
-
-
-def _options():
-    options = tf.data.Options()
-    options.deterministic = True
-    # A dataset that lives for one batch has nothing to tune.
-    options.autotune.enabled = False
-    return options

@@ -13,7 +13,7 @@ def answer(tree, logits, valid):
     tree : Tree
     logits : float32 [n, tasks]
     valid : bool [n]
-        What is not valid has probability 0 and no label, whatever its logits.
+        What is not valid, or has a logit that is no finite number, has probability 0 and no label.
 
     Returns
     -------
@@ -25,6 +25,7 @@ def answer(tree, logits, valid):
         siblings followed; `path_probability` float32 [n], the product of the probabilities on the
         path, the root's where it said no; `label`, the last task on the path, or not-ROOT; `valid`.
     """
+    valid = valid & tf.reduce_all(tf.math.is_finite(logits), axis=1)
     logits = tf.where(valid[:, None], logits, 0.0)
     probabilities = tf.where(valid[:, None], tf.sigmoid(logits), 0.0)
     if tree.is_single:

@@ -61,6 +61,8 @@ class Explanation:
     def _caption(self):
         said = self.row.get("path") or self.row["label"]
         probability = self.row.get("path_probability", self.row["probability"])
+        if self.row["label"] == f"not-{self.task}":
+            return f"{said}   ({self.task} {probability:.3f})"
         return f"{said}   {probability:.3f}"
 
 
@@ -75,35 +77,43 @@ class Explainer:
     Parameters
     ----------
     tree : Tree
+    load : callable
+        `decode_rows` or `read_rows`: what is explained are the bytes of pictures, or their paths.
     precision : {"float32"}, optional
         As of `build_network`.
     """
 
-    def __init__(self, tree, precision=None):
+    def __init__(self, tree, load, precision=None):
         self.tree = tree
-        self.network = build_network(tree, precision=precision, features=True)
         self.weights = [_head_weights(run.model) for run in tree.runs]
+        network = build_network(tree, precision=precision, features=True)
 
-    def explain(self, pictures, valid):
+        def see(rows):
+            pictures, valid = load(rows, tree.image_size)
+            outputs = network(pictures, training=False)
+            answers = answer(tree, outputs["logits"][: tf.size(valid)], valid)
+            return pictures, outputs, answers
+
+        # Traced once: a dataset that is built anew for every call is never given back.
+        self._see = tf.function(see, [tf.TensorSpec([None], tf.string)], autograph=False)
+
+    def explain(self, given):
         """Explain the answers for a batch.
 
         Parameters
         ----------
-        pictures : float32 [n, size, size, 3]
-            In 0..255.
-        valid : bool [n]
+        given : sequence of bytes [n]
+            What `load` takes.
 
         Returns
         -------
         list of Explanation or None
             None where a row is no picture.
         """
-        outputs = self.network(pictures, training=False)
+        pictures, outputs, answers = self._see(tf.constant(list(given), tf.string))
         logits = outputs["logits"].numpy()
-        valid = tf.convert_to_tensor(valid)
-        rows = rows_of(answer(self.tree, outputs["logits"][: len(valid)], valid))
         explanations = []
-        for place, row in enumerate(rows):
+        for place, row in enumerate(rows_of(answers)):
             task = self.tree.tasks.index(row["label"]) if row["label"] in self.tree.tasks else 0
             of_task = outputs["features"][task][place].numpy().astype("float32")
             sign = 1.0 if logits[place, task] > 0 else -1.0

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from modnet_keras.data.decode_rows import decode_rows
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.serving import check_export
@@ -23,6 +22,7 @@ from modnet_keras.serving.tree import as_tree
 TOLERANCE = 1e-4
 """No probability may differ by more from that of the network as it was trained, in float32."""
 
+UNFINISHED = ".unfinished-"
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 
@@ -87,16 +87,20 @@ def export(run, to, format="saved_model"):
     >>> exported.folder.name, exported.difference < 1e-4
     ('1', True)
     """
-    kind, to, tree = get_format(format), Path(to), as_tree(run)
-    version = _next_version(to, format)
+    get_format(format)
+    tree = as_tree(run)
+    # Resolved, or a link would lead what is written here to another file system.
+    to = Path(to).resolve()
+    version = _next_version(to, format, tree)
     tree.refuse_in_data(to, "to")
     servable = Servable(tree)
     to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to.parent, prefix=".unfinished-") as unfinished:
+    place = to if to.exists() else to.parent
+    with tempfile.TemporaryDirectory(dir=place, prefix=UNFINISHED) as unfinished:
         # In a folder below, which has a new folder's permissions; the temporary one is private.
         folder = Path(unfinished, "model", version)
         folder.mkdir(parents=True)
-        kind.write(servable, folder)
+        _write(servable, format, folder)
         difference = _check(servable, format, folder)
         exported = Export(
             to / version, tree, format, len(servable.probes), difference, servable.is_folded
@@ -106,7 +110,7 @@ def export(run, to, format="saved_model"):
     return exported
 
 
-def _next_version(to, format):
+def _next_version(to, format, tree):
     """The name of the next version's folder, once the target is known to hold nothing else."""
     if not to.exists():
         return "1"
@@ -114,7 +118,15 @@ def _next_version(to, format):
         raise CallError(f"--to: '{to}' is a file; name a folder for the versions of the model.")
     versions = []
     for entry in sorted(to.iterdir()):
+        if entry.name.startswith(UNFINISHED):
+            # Of an export that is under way, or was killed.
+            continue
         if entry.name == CARD and is_model_card(entry):
+            if not is_model_card(entry, of=tree):
+                raise CallError(
+                    f"--to: '{to}' holds another model than {tree.name}, by its {CARD}; give every "
+                    "model a folder of its own."
+                )
             continue
         if not (_VERSION.fullmatch(entry.name) and entry.is_dir()):
             raise CallError(
@@ -130,15 +142,24 @@ def _next_version(to, format):
     return str(max(versions, default=0) + 1)
 
 
+def _write(servable, format, folder):
+    try:
+        FORMATS[format].write(servable, folder)
+    except Exception as error:  # TensorFlow and the converters raise whatever they meet first
+        reason = str(error).split("\n", 1)[0].rstrip(".")[:300]
+        raise WorkError(
+            f"the model cannot be written as {format} ({reason}); nothing was exported."
+        ) from error
+
+
 def _check(servable, format, folder):
     """Have the exported model answer pictures in a new process; gives the largest difference."""
-    pictures, _ = decode_rows(servable.probes, servable.tree.image_size)
-    expected = tf.sigmoid(servable.exact(pictures, training=False)).numpy()
+    expected = tf.sigmoid(servable.exact(servable.pictures, training=False)).numpy()
     with tempfile.TemporaryDirectory() as exchange:
         probes, answers = Path(exchange, "probes.npz"), Path(exchange, "answers.npz")
         lengths = [len(contents) for contents in servable.probes]
         contents = np.frombuffer(b"".join(servable.probes), "uint8")
-        np.savez(probes, contents=contents, lengths=lengths, pictures=pictures.numpy())
+        np.savez(probes, contents=contents, lengths=lengths, pictures=servable.pictures.numpy())
         _run_check(format, folder, probes, answers)
         with np.load(answers) as arrays:
             found = dict(arrays)
@@ -173,8 +194,14 @@ def _move_in(folder, to):
         if file.is_file():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-    if not to.exists():
-        folder.parent.rename(to)
-        return
-    folder.rename(to / folder.name)
+    try:
+        if not to.exists():
+            folder.parent.rename(to)
+            return
+        folder.rename(to / folder.name)
+    except OSError as error:
+        raise WorkError(
+            f"'{to / folder.name}' cannot be put in place ({error.strerror}), it may have been "
+            "exported meanwhile; export again."
+        ) from error
     write_whole(to / CARD, folder.with_name(CARD).read_bytes())

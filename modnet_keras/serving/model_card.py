@@ -33,15 +33,23 @@ def model_card(exported):
         exported=exported,
         tree=exported.tree,
         runs=[_entry(run) for run in exported.tree.runs],
-        mark=_MARK,
+        mark=f"{_MARK}\n{_subject(exported.tree)}",
         version=installed_version(),
         target=exported.folder.parent.name,
     )
 
 
-def is_model_card(file):
-    """Whether a file is a card that `model_card` made, so that it may be replaced."""
-    return file.is_file() and _MARK in file.read_text(encoding="utf-8", errors="replace")[:200]
+def is_model_card(file, of=None):
+    """Whether a file is a card that `model_card` made, of any model or of that of a tree."""
+    if not file.is_file():
+        return False
+    head = file.read_text(encoding="utf-8", errors="replace")[:500]
+    return _MARK in head and (of is None or f"{_subject(of)}\n" in head)
+
+
+def _subject(tree):
+    """The line of the front matter that all versions of a model have in common."""
+    return f"model_name: {tree.name} ({'run' if tree.is_single else 'tree'})"
 
 
 def _entry(run):

@@ -1,9 +1,11 @@
 """One network that answers for many runs: what they have in common is computed once."""
 
 import keras
+import numpy as np
 
 from modnet_keras.data.input_pipeline import OFFSET, SCALE
 from modnet_keras.models import copy_for_inference, hash_parts
+from modnet_keras.training.run import MODEL
 
 
 def build_network(tree, *, precision=None, fold=False, features=False):
@@ -35,6 +37,8 @@ def build_network(tree, *, precision=None, fold=False, features=False):
     logits, seen = [], []
     for run in tree.runs:
         run.check_hashes()
+        if not all(np.isfinite(weight).all() for weight in run.model.get_weights()):
+            raise run.damaged(MODEL, "it holds weights that are no finite numbers")
         hashes, key = hash_parts(run.model), (precision or run.config["precision"],)
         outputs = made[()]
         for part in run.model.layers[1:]:

@@ -1,4 +1,4 @@
-"""Predictions for files and folders of pictures, any number of them in the same memory."""
+"""Predictions for files and folders of pictures, a batch of them in memory at a time."""
 
 import itertools
 import os
@@ -58,7 +58,9 @@ class Predictor:
     def __init__(self, model, explain=False):
         configure_threads()
         self.tree = as_tree(model)
-        self.explainer = Explainer(self.tree) if explain else None
+        self.explainer = Explainer(self.tree, read_rows) if explain else None
+        if explain:
+            return
         network = build_network(self.tree)
 
         def answer_files(paths):
@@ -90,21 +92,20 @@ class Predictor:
     def _explained(self, paths):
         if not paths:
             return []
-        pictures, valid = read_rows([os.fsencode(path) for path in paths], self.tree.image_size)
-        explanations = self.explainer.explain(pictures, valid)
+        explanations = self.explainer.explain([os.fsencode(path) for path in paths])
         return [(found.row, found) if found else ({}, None) for found in explanations]
 
     def _row(self, path, answered):
         row = {"path": os.fspath(path), "label": "", "probability": 0.0, "valid": False}
-        nothing = dict.fromkeys(self.tree.tasks, 0.0)
+        of_tasks = dict.fromkeys(self.tree.tasks, 0.0)
         if answered.get("valid"):
             row |= {key: answered[key] for key in ("label", "probability", "valid")}
         if self.tree.is_single:
             return row
         if row["valid"]:
             row["probability"] = answered["path_probability"]
-            nothing = dict(zip(self.tree.tasks, answered["probability"], strict=True))
-        return row | nothing
+            of_tasks = dict(zip(self.tree.tasks, answered["probability"], strict=True))
+        return row | of_tasks
 
 
 def predict(run, images):

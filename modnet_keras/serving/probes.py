@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+from modnet_keras.data.decode_rows import decode_rows
 from modnet_keras.data.demo import DEMO_CLASSES, draw_picture
 from modnet_keras.data.image_check import check_image
 from modnet_keras.data.sources import find_source
@@ -12,7 +13,7 @@ PROBES = 32
 
 
 def probe_pictures(tree):
-    """The bytes of 32 pictures: of the root run's validation, or drawn ones where these are gone.
+    """32 pictures: of the root run's validation, or drawn ones where these are gone or unusable.
 
     Parameters
     ----------
@@ -20,13 +21,22 @@ def probe_pictures(tree):
 
     Returns
     -------
-    list of bytes
+    contents : list of bytes
+        Image files.
+    pictures : float32 [32, size, size, 3]
+        The same as the tree's networks take them, in 0..255.
     """
     try:
-        found = _validation_pictures(tree.runs[0])
+        contents = _validation_pictures(tree.runs[0])
     except (CallError, WorkError, OSError):
-        found = []
-    return found + [_drawn(number) for number in range(PROBES - len(found))]
+        contents = []
+    while True:
+        contents += [_drawn(number) for number in range(PROBES - len(contents))]
+        pictures, valid = decode_rows(contents, tree.image_size)
+        if valid.numpy().all():
+            return contents, pictures
+        # The guard of a served model is stricter than the check of files in a few things.
+        contents = [one for one, is_valid in zip(contents, valid.numpy(), strict=True) if is_valid]
 
 
 def _validation_pictures(run):

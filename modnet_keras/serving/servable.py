@@ -30,17 +30,19 @@ class Servable:
         From pictures in 0..255 to logits: as it is shipped, and as it was trained, unfolded.
     is_folded : bool
     probes : list of bytes
-        Pictures that the two were compared on.
+        Image files that the two were compared on.
+    pictures : float32 [32, size, size, 3]
+        The same, in 0..255.
     """
 
     def __init__(self, tree):
         configure_threads()
         self.tree = tree
-        self.probes = probe_pictures(tree)
+        self.probes, self.pictures = probe_pictures(tree)
         self.exact = build_network(tree, precision="float32")
         folded = build_network(tree, precision="float32", fold=True)
-        pictures, _ = decode_rows(self.probes, tree.image_size)
-        differences = tf.sigmoid(folded(pictures)) - tf.sigmoid(self.exact(pictures))
+        of_folded, of_exact = folded(self.pictures), self.exact(self.pictures)
+        differences = tf.sigmoid(of_folded) - tf.sigmoid(of_exact)
         self.is_folded = bool(tf.reduce_max(tf.abs(differences)) <= FOLDING_TOLERANCE)
         self.network = folded if self.is_folded else self.exact
         self.signature = tf.function(self.of_bytes, self.bytes_signature, autograph=False)
@@ -117,6 +119,5 @@ class Servable:
     def explain(self, contents):
         """The answer for one image file's bytes with a heat map; None where it is no picture."""
         if self.explainer is None:
-            self.explainer = Explainer(self.tree, precision="float32")
-        pictures, valid = decode_rows([contents], self.tree.image_size)
-        return self.explainer.explain(pictures, valid)[0]
+            self.explainer = Explainer(self.tree, decode_rows, precision="float32")
+        return self.explainer.explain([contents])[0]

@@ -28,6 +28,9 @@ from modnet_keras.errors import CallError, unknown_name
 from modnet_keras.serving.batching import Batcher
 
 LARGEST_BODY = 32 * 2**20  # bytes
+MOST_PICTURES = 1000
+"""Of one request: rows are answered first come, first served, and others wait for theirs."""
+
 SECONDS_TO_FINISH = 5
 """How long requests that are under way may take once the server is told to end."""
 
@@ -382,6 +385,9 @@ def _pictures(key, listed, or_named):
         raise RequestError(f"{key} is {_kind(listed)}; right would be a list as [{_PICTURE}].")
     if not listed:
         raise RequestError(f"{key} is an empty list; right would be at least one {_PICTURE}.")
+    if len(listed) > MOST_PICTURES:
+        most = f"send at most {MOST_PICTURES} at a time"
+        raise RequestError(f"{key} holds {len(listed)} pictures; {most}.", 413)
     return [_picture(f"{key}[{place}]", each, or_named) for place, each in enumerate(listed)]
 
 

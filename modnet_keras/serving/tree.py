@@ -84,12 +84,17 @@ def load_tree(task, runs="runs", pick=()):
     >>> load_tree("animals", runs="runs").tasks
     ('animals', 'canines', 'wolf')
     """
-    picked = dict(_split_pick(text) for text in pick)
+    picked = _read_picks(pick)
     found = {
         folder.name: [run for run in find_runs(runs, folder.name) if run.is_finished]
         for folder in sorted(Path(runs).glob("*"))
     }
-    found = {name: finished for name, finished in found.items() if finished}
+    # A folder of another name than its runs' task, a copy put aside, is none of a task.
+    found = {
+        name: finished
+        for name, finished in found.items()
+        if finished and _readable(finished).config["task"] == name
+    }
     if task not in found:
         trained = f"trained are {', '.join(found)}" if found else f"'{runs}' holds no finished run"
         raise CallError(f"task {task} has no finished run in '{runs}'; {trained}.")
@@ -139,18 +144,34 @@ def as_tree(run):
     return Tree((run if isinstance(run, Run) else load_run(run),), is_single=True)
 
 
-def _split_pick(text):
-    task, slash, name = text.partition("/")
-    if not (task and slash and name) or "/" in name:
-        raise CallError(f"--pick takes task/run, as canines/finetune; found '{text}'.")
-    return task, name
+def _read_picks(pick):
+    """From each task to the name of its run."""
+    picked = {}
+    for text in pick:
+        task, slash, name = text.partition("/")
+        if not (task and slash and name) or "/" in name:
+            raise CallError(f"--pick takes task/run, as canines/finetune; found '{text}'.")
+        if task in picked:
+            raise CallError(f"--pick names two runs of task {task}; a tree takes one.")
+        picked[task] = name
+    return picked
+
+
+def _readable(runs):
+    """The first of some runs that is not damaged, or the last one's error."""
+    for run in runs:
+        try:
+            if run.task:
+                return run
+        except WorkError as damage:
+            error = damage
+    raise error
 
 
 def _is_below(root, runs):
-    """Whether the task of some runs is the root or below it, by the spec of any of them."""
-    return any(
-        root in (run.config["task"], *(above.name for above in run.task.ancestors)) for run in runs
-    )
+    """Whether the task of some runs is the root or below it."""
+    task = _readable(runs).task
+    return root in (task.name, *(above.name for above in task.ancestors))
 
 
 def _choose(name, runs, picked):
@@ -172,6 +193,8 @@ def _choose(name, runs, picked):
 def _refuse_misfits(runs):
     root = runs[0]
     by_task = {run.config["task"]: run for run in runs}
+    for name in by_task.keys() & {"path", "label", "probability", "valid"}:
+        raise CallError(f"a task called '{name}' cannot be told from the answers' own {name}.")
     for run in runs[1:]:
         above = run.task.parent.name
         if above not in by_task:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
-from modnet_keras.errors import CallError, WorkError, unknown_name
+from modnet_keras.errors import CallError, WorkError, printable, unknown_name
 from modnet_keras.quiet import stderr_dropped
 from modnet_keras.tools.arguments import Command, checked_call, signature_of
 
@@ -215,7 +215,7 @@ class _QuietTensorflowFinder:
 
 def _refuse(sentence: str, status: int) -> int:
     """Print why it ends, in one line that cannot steer a terminal, and give the status."""
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in sentence)
+    line = printable(sentence)
     # Where standard error is closed or full too, the status still tells.
     with contextlib.suppress(OSError):
         if sys.stderr is not None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from modnet_keras.errors import WorkError
+from modnet_keras.errors import WorkError, printable
 from modnet_keras.files import whole_file
 from modnet_keras.tools import options as option
 from modnet_keras.tools.output import row_file, show_table
@@ -63,7 +63,7 @@ def predict(
         files = find_images(images)
         if to:
             model.refuse_in_data(to, "to")
-        for place in images if explain is True else [explain] if explain else []:
+        for place in _written_to(files, explain):
             model.refuse_in_data(place, "explain")
         predictor = Predictor(model, explain=bool(explain))
     counts = Counter()
@@ -79,6 +79,13 @@ def predict(
         print(f"Written to {to}")
     if counts["no picture"] == len(files):
         raise WorkError(f"none of the {len(files)} files is a picture that can be read.")
+
+
+def _written_to(files, explain):
+    """A path for every folder that heat maps are written to."""
+    if explain is True:
+        return {Path(file).parent: file for file in files}.values()
+    return [explain] if explain else []
 
 
 def _told(predictions, explain, advance):
@@ -123,7 +130,7 @@ def _output(to):
 
 def _print_line(row):
     if row["valid"]:
-        print(f"{row['probability']:.4f}  {row['label']:<16}  {row['path']}")
+        print(f"{row['probability']:.4f}  {row['label']:<16}  {printable(row['path'])}")
 
 
 @contextlib.contextmanager

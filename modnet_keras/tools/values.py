@@ -178,8 +178,8 @@ def flag_or_folder(meaning: str, metavar: str = "FOLDER") -> Value:
     """The option alone for True, or the path of a folder, there or not."""
 
     def read(given: str) -> bool | Path:
-        if given in ("True", "False"):
-            return given == "True"
+        if given.lower() in ("true", "false"):
+            return given.lower() == "true"
         found = _path(given)
         if found.is_file():
             raise CallError(f"{given!r} is a file, not a folder.")
@@ -195,6 +195,8 @@ def file_ending_in(endings: Sequence[str], meaning: str, metavar: str = "FILE") 
         found = _path(given)
         if found.suffix not in endings:
             raise CallError(f"{given!r} ends in none of {', '.join(endings)}.")
+        if found.is_dir():
+            raise CallError(f"{given!r} is a folder, not a file.")
         return found
 
     return Value(metavar, meaning, read)
