@@ -592,7 +592,7 @@ def program(tmp_path):
                     return super().predict(contents)
 
             server.SECONDS_TO_FINISH = 1
-            stand_in = types.SimpleNamespace(find_model=lambda **options: TREE, Servable=Slow)
+            stand_in = types.SimpleNamespace(named_tree=lambda **options: TREE, Servable=Slow)
             sys.modules["modnet_keras.serving.tree"] = stand_in
             sys.modules["modnet_keras.serving.servable"] = stand_in
             table = {{"serve": Command("modnet_keras.tools.serve:serve", "", "")}}
@@ -652,7 +652,7 @@ def command(capsys, monkeypatch):
     """The command `serve` in this process with a fake model; what it serves is kept in `seen`."""
     seen = {}
 
-    def find_model(**options):
+    def named_tree(**options):
         seen["options"] = options
         return TREE
 
@@ -668,7 +668,7 @@ def command(capsys, monkeypatch):
         table = {"serve": Command("modnet_keras.tools.serve:serve", "", "")}
         return main(["serve", *arguments], table), *capsys.readouterr(), seen
 
-    stand_in = SimpleNamespace(find_model=find_model, Servable=load)
+    stand_in = SimpleNamespace(named_tree=named_tree, Servable=load)
     monkeypatch.setitem(sys.modules, "modnet_keras.serving.tree", stand_in)
     monkeypatch.setitem(sys.modules, "modnet_keras.serving.servable", stand_in)
     monkeypatch.setattr(server, "serve", serve)

@@ -15,6 +15,7 @@ ORDER = [
     "files",
     "lazy",
     "quiet",
+    "templates",
     "version",
     "tasks",
     "data",

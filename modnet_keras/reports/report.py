@@ -4,8 +4,6 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from modnet_keras.data.sources import find_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
@@ -16,6 +14,7 @@ from modnet_keras.reports.report_runs import grow_tree, in_order, read_runs
 from modnet_keras.reports.report_studies import read_studies, signed
 from modnet_keras.reports.thumbnails import run_pictures
 from modnet_keras.studies.tables import SPLIT_NAMES
+from modnet_keras.templates import template_environment
 from modnet_keras.version import installed_version
 
 
@@ -129,13 +128,7 @@ def _pictures(entry):
 
 
 def _environment():
-    environment = Environment(
-        loader=PackageLoader("modnet_keras", "reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment("reports", autoescape=True)
     environment.filters |= {
         "share": _share,
         "signed": signed,

@@ -17,7 +17,7 @@ from modnet_keras.serving import check_export
 from modnet_keras.serving.formats import FORMATS, get_format
 from modnet_keras.serving.model_card import CARD, is_model_card, model_card
 from modnet_keras.serving.servable import Servable
-from modnet_keras.serving.tree import as_tree
+from modnet_keras.serving.tree import Tree, as_tree
 
 TOLERANCE = 1e-4
 """No probability may differ by more from that of the network as it was trained, in float32."""
@@ -45,7 +45,7 @@ class Export:
     """
 
     folder: Path
-    tree: object
+    tree: Tree
     format: str
     pictures: int
     difference: float

@@ -1,10 +1,9 @@
 """The model card: what a model is, how good it is and how it is called, beside every export."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.report_studies import read_studies, signed
 from modnet_keras.tasks.synsets import is_synset, synset_name
+from modnet_keras.templates import template_environment
 from modnet_keras.version import installed_version
 
 CARD = "README.md"
@@ -23,12 +22,7 @@ def model_card(exported):
     -------
     str
     """
-    templates = Environment(
-        loader=PackageLoader("modnet_keras.serving", "."),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = template_environment("serving", autoescape=False)
     return templates.get_template("model_card.md.j2").render(
         exported=exported,
         tree=exported.tree,

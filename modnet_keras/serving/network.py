@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from modnet_keras.data.input_pipeline import OFFSET, SCALE
-from modnet_keras.models import copy_for_inference, hash_parts
+from modnet_keras.models import copy_for_inference
 from modnet_keras.training.run import MODEL
 
 
@@ -39,7 +39,7 @@ def build_network(tree, *, precision=None, fold=False, features=False):
         run.check_hashes()
         if not all(np.isfinite(weight).all() for weight in run.model.get_weights()):
             raise run.damaged(MODEL, "it holds weights that are no finite numbers")
-        hashes, key = hash_parts(run.model), (precision or run.config["precision"],)
+        hashes, key = run.hashes["after"], (precision or run.config["precision"],)
         outputs = made[()]
         for part in run.model.layers[1:]:
             before, key = outputs, (*key, *hashes[part.name].values())

@@ -16,7 +16,6 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
@@ -26,6 +25,7 @@ from starlette.routing import Route
 
 from modnet_keras.errors import CallError, unknown_name
 from modnet_keras.serving.batching import Batcher
+from modnet_keras.templates import template_environment
 
 LARGEST_BODY = 32 * 2**20  # bytes
 MOST_PICTURES = 1000
@@ -97,7 +97,7 @@ def make_app(servable):
     # several at once.
     app.state.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="servable")
     app.state.batcher = Batcher(servable.predict, app.state.worker)
-    app.state.page = _page_template()
+    app.state.page = template_environment("serving", autoescape=True).get_template("page.html")
     return app
 
 
@@ -181,17 +181,6 @@ def _not_an_address(host):
 def _url(listener):
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def _page_template():
-    environment = Environment(
-        loader=PackageLoader("modnet_keras", "serving"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
 
 
 async def _page(request):

@@ -108,8 +108,8 @@ def load_tree(task, runs="runs", pick=()):
     return Tree(ordered)
 
 
-def find_model(*, run=None, tree=None, runs="runs", pick=()):
-    """What a command is asked about: one run, or a task and everything below it.
+def named_tree(*, run=None, tree=None, runs="runs", pick=()):
+    """The tree that a command's options name: one run's, or a task's with everything below it.
 
     Parameters
     ----------

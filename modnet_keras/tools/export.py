@@ -42,9 +42,9 @@ def export(
     """
     with Console(stderr=True).status("Writing the model and asking it"):
         from modnet_keras.serving.export import export as export_model
-        from modnet_keras.serving.tree import find_model
+        from modnet_keras.serving.tree import named_tree
 
-        model = find_model(run=run, tree=tree, runs=runs, pick=pick or ())
+        model = named_tree(run=run, tree=tree, runs=runs, pick=pick or ())
         exported = export_model(model, to, format)
     print(
         f"{', '.join(exported.tree.tasks)}: {exported.pictures} pictures answered by the exported "

@@ -57,9 +57,9 @@ def predict(
     """
     with Console(stderr=True).status("Loading"):
         from modnet_keras.serving.predictor import Predictor, find_images
-        from modnet_keras.serving.tree import find_model
+        from modnet_keras.serving.tree import named_tree
 
-        model = find_model(run=run, tree=tree, runs=runs, pick=pick or ())
+        model = named_tree(run=run, tree=tree, runs=runs, pick=pick or ())
         files = find_images(images)
         if to:
             model.refuse_in_data(to, "to")

@@ -42,9 +42,9 @@ def serve(
     """
     from modnet_keras.serving.server import listen
     from modnet_keras.serving.server import serve as serve_until_told
-    from modnet_keras.serving.tree import find_model
+    from modnet_keras.serving.tree import named_tree
 
-    model = find_model(run=run, tree=tree, runs=runs, pick=pick or ())
+    model = named_tree(run=run, tree=tree, runs=runs, pick=pick or ())
     with listen(host, port) as listener:
         with Console(stderr=True).status("Loading the networks"):
             from modnet_keras.serving.servable import Servable
