@@ -29,6 +29,23 @@ def test_a_broken_spec_hides_no_other_task(here, command):
     assert status == 0 and "canines (level 2)" in out and "positve" in out
 
 
+def test_a_full_check_names_what_a_quick_one_lets_pass(demo, tmp_path, command):
+    data = shutil.copytree(demo, tmp_path / "data")
+    broken = sorted((data / "n02099601").rglob("*.JPEG"))[0]
+    contents = broken.read_bytes()
+    # A table of codes of which there are more than its bits can tell apart.
+    table = contents.index(b"\xff\xc4") + 5
+    broken.write_bytes(contents[:table] + b"\xff" * 16 + contents[table + 16 :])
+    options = ["data", "--task=canines", f"--data={data}"]
+    assert broken.name not in command(*options)[1]
+    status, out, _ = command(*options, "--check=full")
+    assert status == 0 and broken.name in out and "cannot be decoded" in out
+    # From then on it is left out whoever asks.
+    assert broken.name in command(*options)[1]
+    status, _, err = command(*options, "--check=fast")
+    assert status == 2 and "'fast'" in err and "full" in err
+
+
 def test_data_shows_counts_and_names_what_is_left_out(demo, tmp_path, command):
     data = shutil.copytree(demo, tmp_path / "data")
     (data / "n02099601" / "images" / "broken.jpg").write_bytes(b"not a picture")

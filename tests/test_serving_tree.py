@@ -12,7 +12,7 @@ from test_decode import encode
 
 from modnet_keras import load_run, load_tree
 from modnet_keras.data.decode_rows import decode_rows
-from modnet_keras.data.input_pipeline import normalise
+from modnet_keras.data.input_pipeline import OFFSET, SCALE
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.models import hash_parts
 from modnet_keras.serving import servable
@@ -128,7 +128,7 @@ def test_a_tree_answers_as_its_runs_do_alone_to_the_bit(trained, pick):
     tree = load_tree("animals", runs=trained, pick=pick)
     logits = build_network(tree)(PICTURES).numpy()
     for place, run in enumerate(tree.runs):
-        alone = load_run(run.folder).model(normalise(PICTURES), training=False)
+        alone = load_run(run.folder).model(PICTURES * SCALE + OFFSET, training=False)
         np.testing.assert_array_equal(logits[:, [place]], alone)
 
 
@@ -157,7 +157,7 @@ CONTENTS = [encode(Image.fromarray(picture.astype("uint8")), "PNG") for picture 
 def gradient_map(run, pictures):
     """Grad-CAM as it is defined: by the gradient of the logit, averaged over places."""
     parts = run.model.layers[1:]
-    features = normalise(pictures)
+    features = pictures * SCALE + OFFSET
     for part in parts[:-1]:
         features = part(features, training=False)
     with tf.GradientTape() as tape:

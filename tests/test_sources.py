@@ -10,6 +10,12 @@ from modnet_keras.errors import CallError, WorkError
 
 
 @pytest.fixture
+def noise():
+    """A picture that takes many bytes."""
+    return Image.effect_noise((512, 512), 80).convert("RGB")
+
+
+@pytest.fixture
 def archive(tmp_path, monkeypatch):
     """A stand-in for Tiny ImageNet's archive, with the same layout."""
     picture = tmp_path / "picture.JPEG"
@@ -65,6 +71,40 @@ def test_only_pictures_are_indexed_and_a_second_look_reads_none(tmp_path, monkey
 
     monkeypatch.setattr(sources, "check_image", fail)
     assert index_source(find_source(tmp_path / "data")) == first
+
+
+def test_decoding_finds_what_a_quick_look_cannot_and_it_stays_left_out(tmp_path, noise):
+    (tmp_path / "data").mkdir()
+    source = find_source(tmp_path / "data")
+    for name in ("a.jpg", "b.png", "c.png"):
+        noise.save(source.root / name)
+    # Of a file of this length the quick look reads header and end.
+    whole = (source.root / "b.png").read_bytes()
+    (source.root / "b.png").write_bytes(whole[:100_000] + bytes(100) + whole[100_100:])
+    assert not index_source(source).unreadable
+    told = []
+    found = index_source(source, told.append, decode=True).unreadable
+    assert found == {"b.png": "cannot be decoded"} and told[-1] == 3
+    assert index_source(source).unreadable == found
+    (source.root / "b.png").write_bytes(whole)
+    assert not index_source(source, decode=True).unreadable
+
+
+def test_what_was_decoded_once_is_not_decoded_again(tmp_path, monkeypatch, noise):
+    (tmp_path / "data").mkdir()
+    source = find_source(tmp_path / "data")
+    noise.save(source.root / "a.jpg")
+    (source.root / "text.jpg").write_text("no picture")
+    decoded = []
+    monkeypatch.setattr(
+        "modnet_keras.data.decode_check.find_undecodable",
+        lambda paths, progress: decoded.extend(paths) or [],
+    )
+    first = index_source(source, decode=True)
+    noise.save(source.root / "b.jpg")
+    index_source(source, decode=True)
+    assert [path.rsplit("/", 1)[-1] for path in decoded] == ["a.jpg", "b.jpg"]
+    assert list(first.unreadable) == ["text.jpg"]
 
 
 def test_a_damaged_memory_of_the_index_is_made_anew(tmp_path, cache):

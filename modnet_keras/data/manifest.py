@@ -118,6 +118,7 @@ def build_manifest(
     fold=None,
     balance=True,
     known_folders=(),
+    decode=False,
     progress=None,
 ):
     """List, check, label, split and balance the images of a task.
@@ -144,8 +145,11 @@ def build_manifest(
         be empty.
     known_folders : collection of str
         Names that mean folders, besides those of the folders that are there.
+    decode : bool
+        Decode every picture and leave out what fails, now and in later calls; without it a quick
+        look at header and end mark is enough.
     progress : callable, optional
-        Called now and then with the number of files looked at.
+        Called now and then with the number of files looked at, and then of files decoded.
 
     Returns
     -------
@@ -170,7 +174,7 @@ def build_manifest(
     return draw_manifest(
         task,
         source,
-        index_source(source, progress),
+        index_source(source, progress, decode=decode),
         seed=seed,
         val_fraction=val_fraction,
         fold=fold,

@@ -136,7 +136,7 @@ def _fetch_tiny_imagenet(folder):
     return Path(extracted) / "tiny-imagenet-200"
 
 
-def index_source(source, progress: Callable[[int], None] | None = None):
+def index_source(source, progress: Callable[[int], None] | None = None, *, decode=False):
     """List and check the picture files below a source's folder.
 
     What was checked is remembered in the user's cache by size and time of change, so that a
@@ -146,27 +146,41 @@ def index_source(source, progress: Callable[[int], None] | None = None):
     ----------
     source : Source
     progress : callable, optional
-        Called now and then with the number of files looked at.
+        Called now and then with the number of files looked at, and then of files decoded.
+    decode : bool
+        Decode every picture that passes the quick look (`check_image`). What fails is remembered
+        too, and left out from then on whatever `decode` is.
 
     Returns
     -------
     Index
     """
     remembered = _Remembered(source.root)
-    paths, sizes, unreadable = [], [], {}
+    paths = []
     for path, entry in sorted(picture_files(source.root)):
-        size, changed, reason = remembered.get(path, entry)
-        if size is None:
-            size, changed, reason = _look_at(entry)
-            remembered.add(path, size, changed, reason)
+        if not remembered.knows(path, entry):
+            remembered.add(path, *_look_at(entry))
         paths.append(path)
-        sizes.append(size)
-        if reason:
-            unreadable[path] = reason
         if progress and len(paths) % 1000 == 0:
             progress(len(paths))
+    if decode:
+        _decode_all(source.root, paths, remembered, progress)
     remembered.save(paths)
-    return Index(paths, sizes, unreadable)
+    found = [remembered.files[path] for path in paths]
+    unreadable = {
+        path: reason for path, (_, _, reason, _) in zip(paths, found, strict=True) if reason
+    }
+    return Index(paths, [size for size, *_ in found], unreadable)
+
+
+def _decode_all(root, paths, remembered, progress):
+    from modnet_keras.data.decode_check import find_undecodable
+
+    waiting = [path for path in paths if not remembered.is_decided(path)]
+    absolute = [os.path.join(root, path) for path in waiting]  # noqa: PTH118 (speed)
+    failed = set(find_undecodable(absolute, progress)) if waiting else set()
+    for path, file in zip(waiting, absolute, strict=True):
+        remembered.decide(path, "cannot be decoded" if file in failed else None)
 
 
 def picture_files(root):
@@ -213,9 +227,13 @@ def _look_at(path):
 
 
 class _Remembered:
-    """What was found of each file of one folder the last time, kept in the user's cache."""
+    """What was found of each file of one folder the last time, kept in the user's cache.
 
-    VERSION = 1
+    Of each path: size in bytes, time of change in nanoseconds, the reason not to use it or None,
+    and whether it was decoded.
+    """
+
+    VERSION = 2
 
     def __init__(self, root):
         name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
@@ -230,20 +248,30 @@ class _Remembered:
         except (OSError, ValueError, KeyError, TypeError):
             return {}
 
-    def get(self, path, absolute):
-        """Size, time of change and reason as remembered; (None, None, None) if not, or changed."""
+    def knows(self, path, absolute):
+        """Whether the file was looked at before and has not changed since."""
         found = self.files.get(path)
-        if found is not None:
-            try:
-                status = os.stat(absolute)
-            except OSError:
-                return None, None, None
-            if found[0] == status.st_size and found[1] == status.st_mtime_ns:
-                return found
-        return None, None, None
+        if found is None:
+            return False
+        try:
+            status = os.stat(absolute)
+        except OSError:
+            return False
+        return found[0] == status.st_size and found[1] == status.st_mtime_ns
 
     def add(self, path, size, changed, reason):
-        self.files[path] = [size, changed, reason]
+        """Remember what a quick look found."""
+        self.files[path] = [size, changed, reason, False]
+        self.has_news = True
+
+    def is_decided(self, path):
+        """Whether there is nothing more to find out: it is no picture, or it was decoded."""
+        *_, reason, decoded = self.files[path]
+        return decoded or reason is not None
+
+    def decide(self, path, reason):
+        """Remember what decoding found."""
+        self.files[path] = [*self.files[path][:2], reason, True]
         self.has_news = True
 
     def save(self, paths):

@@ -55,5 +55,5 @@ def build_network(tree, *, precision=None, fold=False, features=False):
 
 
 def _normalised(images):
-    """`normalise` as a layer, to the same bits."""
+    """As the input pipeline normalises, to the same bits."""
     return keras.layers.Rescaling(SCALE.tolist(), OFFSET.tolist(), name="normalise")(images)

@@ -13,9 +13,12 @@ from modnet_keras.errors import CallError
 from modnet_keras.tasks import is_synset, load_task, synset_name
 from modnet_keras.tools.options import Data, Seed, Task, ValFraction
 from modnet_keras.tools.output import show_table
-from modnet_keras.tools.values import path
+from modnet_keras.tools.values import choice, path
 
 Target = Annotated[Path | None, path("write the balanced pictures to this new folder", "FOLDER")]
+
+CHECKS = ("quick", "full")
+Check = Annotated[str, choice("quick: header and end mark; full: decode every picture", CHECKS)]
 
 
 def data(
@@ -23,18 +26,22 @@ def data(
     data: Data = "demo",
     seed: Seed = 0,
     val_fraction: ValFraction = None,
+    check: Check = "quick",
     to: Target = None,
 ) -> None:
     """Show what a task would be trained on: pictures a class and split, before and after balancing.
 
-    Files that cannot be used are named with the reason. Nothing is trained, and nothing is ever
-    written below the data folder. --to writes the balanced pictures out for other tools, as
+    Files that cannot be used are named with the reason. --check=full decodes every picture of the
+    folder once, which takes as long as an epoch of training reads; what fails is left out by every
+    command from then on, until the file changes. Nothing is trained, and nothing is ever written
+    below the data folder. --to writes the balanced pictures out for other tools, as
     train/0, train/1, val/0 and val/1 with manifest.csv: hard links where they are possible, else
     copies.
 
     Examples
     --------
     modnet data --task=canines
+    modnet data --task=canines --data=my/pictures --check=full
     modnet data --task=canines --data=my/pictures --to=canines-pictures
     """
     question = load_task(task)
@@ -49,6 +56,7 @@ def data(
             data,
             seed=seed,
             val_fraction=val_fraction,
+            decode=check == "full",
             progress=lambda done: status.update(f"Looking at the pictures: {done}"),
         )
     _show(question, manifest, console)

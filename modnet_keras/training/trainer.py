@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import expit
 
-from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset, find_undecodable
+from modnet_keras.data.decode_check import find_undecodable
+from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset
 from modnet_keras.data.manifest import SPLITS, build_manifest
 from modnet_keras.errors import WorkError
 from modnet_keras.files import whole_file, write_table
@@ -306,12 +307,12 @@ def undecodable_named(manifest):
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        path = find_undecodable(manifest)
-        if path is None:
+        found = find_undecodable([path for split in SPLITS for path in manifest.paths(split)])
+        if not found:
             raise
         raise WorkError(
-            f"picture '{path}' passed the check but cannot be decoded; move it out of the data "
-            "folder and start anew."
+            f"picture '{found[0]}' passed the quick check but cannot be decoded, one of "
+            f"{len(found)}; 'modnet data --check=full' decodes all pictures and has those left out."
         ) from error
 
 

@@ -1,0 +1,46 @@
+"""The long look at image files: decode them all."""
+
+import os
+
+import tensorflow as tf
+
+from modnet_keras.data.decode import decode_window, image_shape
+
+WORKERS = 2
+SIZE = 32
+"""What they are scaled down to: a small result, for which every byte of a file is still read."""
+FILES_A_BATCH = 100
+
+
+def find_undecodable(paths, progress=None):
+    """Decode whole picture files and name those of which that fails.
+
+    Parameters
+    ----------
+    paths : sequence of str [n]
+        They have passed `check_image`, which protects from what should not be decoded at all.
+    progress : callable, optional
+        Called now and then with the number of files that were decoded.
+
+    Returns
+    -------
+    list of str
+        In the order of `paths`: also what cannot be read any more.
+    """
+    files = tf.constant([os.fsencode(path) for path in paths], tf.string)
+
+    def decode(place):
+        contents = tf.io.read_file(files[place])
+        height, width = image_shape(contents)
+        picture = decode_window(contents, tf.stack([0, 0, height, width]), SIZE)
+        # What nobody asks for is not decoded: TensorFlow takes it out of the graph.
+        return place, picture[0, 0, 0]
+
+    decoded = tf.data.Dataset.range(len(paths)).map(decode, num_parallel_calls=WORKERS)
+    left = dict(enumerate(paths))
+    for places, _ in decoded.ignore_errors().batch(FILES_A_BATCH):
+        for place in places.numpy().tolist():
+            del left[place]
+        if progress:
+            progress(int(places[-1]) + 1)
+    return list(left.values())
