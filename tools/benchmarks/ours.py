@@ -76,7 +76,8 @@ def forget(size, precision):
     parent = build_model(1, size, precision=precision)
     taps = {str(seed): tap(_trained_child(parent, seed), parent) for seed in range(4)}
     shown, labels = _batch(size, FORGET_PICTURES)
-    stream = tf.data.Dataset.from_tensor_slices((shown, labels)).batch(FORGET_BATCH).cache()
+    stream = tf.data.Dataset.from_tensor_slices((shown, labels)).batch(FORGET_BATCH)
+    stream = _untuned(stream)
 
     def work():
         predict_all({name: tapped.layers[1:] for name, tapped in taps.items()}, stream)
@@ -183,10 +184,14 @@ def _batch(size, batch):
 
 def _kept_batch(size, batch):
     """One batch in memory, for ever."""
+    return _untuned(tf.data.Dataset.from_tensors(_batch(size, batch)).repeat())
+
+
+def _untuned(dataset):
+    """As the product's pipeline is: the tuner's thread would hold up the end of every pass."""
     options = tf.data.Options()
-    # The tuner's thread holds up the end of every `fit`; the product's pipeline has none either.
     options.autotune.enabled = False
-    return tf.data.Dataset.from_tensors(_batch(size, batch)).repeat().with_options(options)
+    return dataset.with_options(options)
 
 
 def _trained_child(parent, seed):
