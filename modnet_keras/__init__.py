@@ -3,13 +3,7 @@
 The same as the commands, from Python. TensorFlow is loaded only when one of these is used.
 """
 
-import os
-
 from modnet_keras.lazy import lazy_names
-
-# TensorFlow reads it once, when it is loaded. Left alone it uses oneDNN's convolutions only on
-# processors with AVX512-VNNI or better; on others a training step takes half as long again.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _MODULES = {
     "build_dataset": "modnet_keras.data.input_pipeline",

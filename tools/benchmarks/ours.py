@@ -149,7 +149,7 @@ def first_batch(folder, repeats, times=1):
 
 
 def whole_job(folder, target, scratch):
-    """Seconds from the first import on until `canines` reaches an accuracy; None if it never does.
+    """Seconds from the call on until `canines` reaches an accuracy; None if it never does.
 
     What the user types: `train --task=canines`, which trains `animals` first.
     """
