@@ -11,6 +11,7 @@ Nothing else should run meanwhile. Each pair is two processes that work in turns
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import sys
@@ -19,15 +20,18 @@ from pathlib import Path
 
 import fire
 from benchmarks.pictures import FULL, TINY, link_many, unpack
-from benchmarks.turns import Side, Worker, median, take_turns
+from benchmarks.turns import Side, measure_alone, median, take_turns
 from rich.console import Console
 from rich.table import Table
 
+INSTALL = 'pip install ".[bench]" --extra-index-url https://download.pytorch.org/whl/cpu'
 IMAGES = "images/s"
 SECONDS = "s"
 MEMORY = "MiB"
 ORIGINAL_AREA = (0.08, 1.0)
 BATCHES = {64: 128, 224: 64}
+STEPS_A_CALL = 4
+FORGET = {"size": 64, "pictures": 1024, "batch": 256}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Bench:
 
     def train_step(self, size, level, *, name="train_step", original=False, goal=1.0):
         """A step of training, on pictures that are in memory."""
-        common = {"level": level, "size": size, "batch": BATCHES[size]}
+        common = {"level": level, "size": size, "batch": BATCHES[size], "steps": STEPS_A_CALL}
         return Pair(
             f"{name}.{size}.level{level}",
             goal,
@@ -114,8 +118,8 @@ class Bench:
         return Pair(
             "forget.64",
             1.0,
-            Side("ours", "forget", {"size": 64, "precision": self.precision}),
-            Side("peers", "forget", {"size": 64, "bfloat16": self.bfloat16}),
+            Side("ours", "forget", FORGET | {"precision": self.precision}),
+            Side("peers", "forget", FORGET | {"bfloat16": self.bfloat16}),
             f"{self.torch}, inference_mode",
         )
 
@@ -151,7 +155,8 @@ class Bench:
 
     def frozen_step(self):
         """A child's step by two of our strategies."""
-        common = {"level": 2, "size": 64, "batch": BATCHES[64], "precision": self.precision}
+        common = {"level": 2, "size": 64, "batch": BATCHES[64], "steps": STEPS_A_CALL}
+        common |= {"precision": self.precision}
         sides = [
             Side("ours", "train_step", common | {"strategy": strategy})
             for strategy in ("frozen", "finetune")
@@ -210,20 +215,12 @@ def measure_whole_job(bench, epochs):
             }
         )
     options = {"splits": splits, "size": 64, "epochs": epochs, "batch": 256}
-    peer = _once(Side("peers", "whole_job", options))
+    peer = measure_alone(Side("peers", "whole_job", options))
     options = {"folder": bench.tiny, "target": peer["accuracy"], "scratch": str(bench.scratch)}
-    ours = _once(Side("ours", "whole_job", options))
+    ours = measure_alone(Side("ours", "whole_job", options))
     recipe = f"the original's recipe in torch, {epochs} epochs, frozen: {peer['accuracy']:.3f}"
     pair = Pair("whole_job.tiny_imagenet", 3.0, None, None, recipe, SECONDS)
     return make_row(pair, ours, peer["seconds"])
-
-
-def _once(side):
-    worker = Worker(side)
-    try:
-        return worker.measure(None)
-    finally:
-        worker.close()
 
 
 def ratio_of(unit, ours, peer):
@@ -287,6 +284,8 @@ def main(only=(), out=None, data=None, rounds=5, seconds=10, epochs=72, scratch=
         known = [*pairs, "whole_job.tiny_imagenet"]
         if unknown := sorted(set(only) - set(known)):
             sys.exit(f"no such names: {', '.join(unknown)}; there are {', '.join(known)}.")
+        if importlib.util.find_spec("torch") is None:
+            sys.exit(f"the peer is not installed: {INSTALL}")
         rows, spreads = [], {}
         for name in only or known:
             if name in pairs:

@@ -8,7 +8,7 @@ from modnet_keras.data.decode import decode_window, image_shape
 
 WORKERS = 2
 SIZE = 32
-"""What they are scaled down to: a small result, for which every byte of a file is still read."""
+"""Pixels a side of what is made of each: little, though the whole file is decoded for it."""
 FILES_A_BATCH = 100
 
 
@@ -37,8 +37,11 @@ def find_undecodable(paths, progress=None):
         return place, picture[0, 0, 0]
 
     decoded = tf.data.Dataset.range(len(paths)).map(decode, num_parallel_calls=WORKERS)
+    options = tf.data.Options()
+    # Nothing is left to tune, and the tuner's thread would hold up the end.
+    options.autotune.enabled = False
     left = dict(enumerate(paths))
-    for places, _ in decoded.ignore_errors().batch(FILES_A_BATCH):
+    for places, _ in decoded.ignore_errors().batch(FILES_A_BATCH).with_options(options):
         for place in places.numpy().tolist():
             del left[place]
         if progress:

@@ -32,11 +32,10 @@ def data(
     """Show what a task would be trained on: pictures a class and split, before and after balancing.
 
     Files that cannot be used are named with the reason. --check=full decodes every picture of the
-    folder once, which takes as long as an epoch of training reads; what fails is left out by every
-    command from then on, until the file changes. Nothing is trained, and nothing is ever written
-    below the data folder. --to writes the balanced pictures out for other tools, as
-    train/0, train/1, val/0 and val/1 with manifest.csv: hard links where they are possible, else
-    copies.
+    folder once; what fails is left out of every training from then on, until the file changes.
+    Nothing is trained, and nothing is ever written below the data folder. --to writes the balanced
+    pictures out for other tools, as train/0, train/1, val/0 and val/1 with manifest.csv: hard links
+    where they are possible, else copies.
 
     Examples
     --------

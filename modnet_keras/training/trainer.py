@@ -312,7 +312,7 @@ def undecodable_named(manifest):
             raise
         raise WorkError(
             f"picture '{found[0]}' passed the quick check but cannot be decoded, one of "
-            f"{len(found)}; 'modnet data --check=full' decodes all pictures and has those left out."
+            f"{len(found)}; 'modnet data --check=full' has them left out: call it and start anew."
         ) from error
 
 

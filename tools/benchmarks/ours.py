@@ -31,12 +31,8 @@ from modnet_keras.models import copy_for_inference
 from modnet_keras.studies.networks import predict_all
 from modnet_keras.training.plan import configure_threads
 
-STEPS_A_CALL = 4
-FORGET_PICTURES = 1024
-FORGET_BATCH = 256
 
-
-def train_step(level, size, batch, precision, strategy="scratch"):
+def train_step(level, size, batch, steps, precision, strategy="scratch"):
     """Steps of `fit` on one batch that stays in memory."""
     configure_threads()
     model = build_model(level, size, precision=precision)
@@ -46,8 +42,8 @@ def train_step(level, size, batch, precision, strategy="scratch"):
     stream = _kept_batch(size, batch)
 
     def work():
-        model.fit(stream, steps_per_epoch=STEPS_A_CALL, shuffle=False, verbose=0)
-        return STEPS_A_CALL * batch
+        model.fit(stream, steps_per_epoch=steps, shuffle=False, verbose=0)
+        return steps * batch
 
     return work
 
@@ -70,18 +66,18 @@ def inference(level, size, batch, precision):
     return work
 
 
-def forget(size, precision):
+def forget(size, pictures, batch, precision):
     """The parent's head on the taps of four children, of pictures that are decoded already."""
     configure_threads()
     parent = build_model(1, size, precision=precision)
     taps = {str(seed): tap(_trained_child(parent, seed), parent) for seed in range(4)}
-    shown, labels = _batch(size, FORGET_PICTURES)
-    stream = tf.data.Dataset.from_tensor_slices((shown, labels)).batch(FORGET_BATCH)
+    shown, labels = _batch(size, pictures)
+    stream = tf.data.Dataset.from_tensor_slices((shown, labels)).batch(batch)
     stream = _untuned(stream)
 
     def work():
         predict_all({name: tapped.layers[1:] for name, tapped in taps.items()}, stream)
-        return FORGET_PICTURES
+        return pictures
 
     return work
 

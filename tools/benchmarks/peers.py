@@ -10,13 +10,10 @@ from benchmarks.pictures import list_pictures
 from benchmarks.torch_input import evaluation_loader, loader
 from benchmarks.torch_network import Network, TrainingStep
 
-STEPS_A_CALL = 4
-FORGET_PICTURES = 1024
-FORGET_BATCH = 256
 THREADS = 2
 
 
-def train_step(level, size, batch, bfloat16, original=False):
+def train_step(level, size, batch, steps, bfloat16, original=False):
     """Steps on one batch that stays in memory."""
     torch.set_num_threads(THREADS)
     step = TrainingStep(Network(level), original=original, bfloat16=bfloat16)
@@ -24,9 +21,9 @@ def train_step(level, size, batch, bfloat16, original=False):
     shown = shown.contiguous(memory_format=step.memory)
 
     def work():
-        for _ in range(STEPS_A_CALL):
+        for _ in range(steps):
             step(shown, labels)
-        return STEPS_A_CALL * batch
+        return steps * batch
 
     return work
 
@@ -45,20 +42,20 @@ def inference(level, size, batch, bfloat16):
     return work
 
 
-def forget(size, bfloat16):
+def forget(size, pictures, batch, bfloat16):
     """The parent's head behind the first parts of four children, a child after the other."""
     torch.set_num_threads(THREADS)
     parent = Network(1).eval()
     children = [copy.deepcopy(parent).to(memory_format=torch.channels_last) for _ in range(4)]
-    shown = _batch(size, FORGET_PICTURES)[0].contiguous(memory_format=torch.channels_last)
+    shown = _batch(size, pictures)[0].contiguous(memory_format=torch.channels_last)
 
     def work():
         with torch.inference_mode(), _autocast(bfloat16):
             for child in children:
-                for start in range(0, FORGET_PICTURES, FORGET_BATCH):
-                    features = child.backbone(shown[start : start + FORGET_BATCH])
+                for start in range(0, pictures, batch):
+                    features = child.backbone(shown[start : start + batch])
                     parent.head(features.float().mean((2, 3))).numpy()
-        return FORGET_PICTURES
+        return pictures
 
     return work
 
@@ -94,8 +91,8 @@ def whole_job(splits, size, epochs, batch):
 
     SGD at 0.1, divided by ten after 5/12 and 10/12 of the epochs (30 and 60 of its 72), float32.
     The child takes the parent's stages over and freezes them as the original did (batch norm in
-    training mode), but trains its head, which the original left out by mistake. Validation is not
-    augmented, as it was there: that would cost the peer accuracy.
+    training mode), but trains its head, which the original left out by mistake. It is validated on
+    plain pictures: the original augmented them, which would cost the peer accuracy.
 
     Parameters
     ----------

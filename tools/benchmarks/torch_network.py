@@ -1,4 +1,7 @@
-"""ModNet in PyTorch: the network that `modnet_keras.build_model` builds, weight for weight."""
+"""ModNet in PyTorch: `modnet_keras.build_model`'s network, with weights of the same shapes.
+
+Strided convolutions pad both sides alike here, and as TensorFlow's "same" does there.
+"""
 
 import torch
 import torch.nn.functional as F

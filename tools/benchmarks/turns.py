@@ -32,6 +32,9 @@ class Worker:
         self.process = context.Process(target=_serve, args=(other, side))
         self.process.start()
         other.close()
+
+    def wait_until_ready(self):
+        """Let it set up."""
         self._result()
 
     def measure(self, seconds):
@@ -39,34 +42,31 @@ class Worker:
         self.connection.send(seconds)
         return self._result()
 
-    def close(self):
-        """End the process."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
         self.process.terminate()
         self.process.join()
         self.connection.close()
 
     def _result(self):
         try:
-            result = self.connection.recv()
+            return self.connection.recv()
         except EOFError:
             raise SystemExit("a side of the benchmark ended; see above for why.") from None
-        if isinstance(result, Exception):
-            raise result
-        return result
 
 
 def take_turns(ours, peer, *, rounds, seconds, fresh=False):
     """Measure both sides alternately; `fresh` gives every turn a process of its own."""
     if fresh:
         sides = (ours, peer)
-        found = [[_measure_alone(side, seconds) for side in sides] for _ in range(rounds)]
+        found = [[measure_alone(side, seconds) for side in sides] for _ in range(rounds)]
     else:
-        workers = [Worker(side) for side in (ours, peer)]
-        try:
-            found = [[worker.measure(seconds) for worker in workers] for _ in range(rounds)]
-        finally:
-            for worker in workers:
-                worker.close()
+        with Worker(ours) as first, Worker(peer) as second:
+            for worker in (first, second):
+                worker.wait_until_ready()
+            found = [[worker.measure(seconds) for worker in (first, second)] for _ in range(rounds)]
     return Turns(*(list(values) for values in zip(*found, strict=True)))
 
 
@@ -75,12 +75,11 @@ def median(values):
     return None if None in values else statistics.median(values)
 
 
-def _measure_alone(side, seconds):
-    worker = Worker(side)
-    try:
+def measure_alone(side, seconds=None):
+    """What one side reaches, in a process of its own."""
+    with Worker(side) as worker:
+        worker.wait_until_ready()
         return worker.measure(seconds)
-    finally:
-        worker.close()
 
 
 def _serve(connection, side):
