@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
+
 IMAGES_PER_CLASS = 20
 SMALL = {"image_size": 32, "epochs": 2, "batch_size": 64, "precision": "float32"}
 

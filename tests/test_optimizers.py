@@ -26,9 +26,12 @@ STATISTICS = ("moving_mean", "moving_variance")
 
 @pytest.fixture(scope="module", autouse=True)
 def thin():
-    """Four filters in the stem and one block a stage: rates do not depend on either."""
+    """Few filters in the stem and one block a stage: rates do not depend on either.
+
+    With under 16, oneDNN writes past its memory (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resnet, "STEM_FILTERS", 4)
+        patch.setattr(resnet, "STEM_FILTERS", 16)
         patch.setattr(resnet, "BLOCKS_PER_STAGE", 1)
         yield
 

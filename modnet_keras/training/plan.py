@@ -395,6 +395,7 @@ def _facts(task, strategy, config, manifest, run, parent_run):
         "parent_run": parent,
         "fingerprint": manifest.fingerprint,
         "intra_op_threads": configure_threads(),
+        "onednn": computes_with_onednn(),
         "versions": {name: installed_version(name) for name in versions}
         | {"python": platform.python_version()},
         **task.to_dict(),
@@ -451,6 +452,17 @@ def configure_threads():
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
     return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+
+
+def computes_with_onednn():
+    """Whether TensorFlow's convolutions are oneDNN's, which sum in another order than its own.
+
+    `modnet_keras` asks for them on x86; a TensorFlow that was loaded before it has settled already.
+    """
+    # No public name says it.
+    from tensorflow.python.util import _pywrap_util_port
+
+    return _pywrap_util_port.IsMklEnabled()
 
 
 def check_parent(plan):
