@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modnet_keras.data.crops import centre_window, random_resized_window
+from modnet_keras.data.crops import centre_window, draw_window, random_resized_window
 
 DRAWS = 4000
 
@@ -40,7 +40,7 @@ def windows_of(height, width, area, aspect, seed):
     seeds = tf.stack([tf.range(DRAWS), tf.fill([DRAWS], seed)], axis=1)
     draw = tf.function(
         lambda: tf.map_fn(
-            lambda seed: random_resized_window(height, width, seed, area, aspect),
+            lambda seed: random_resized_window(height, width, draw_window(seed), area, aspect),
             seeds,
             fn_output_signature=tf.TensorSpec([4], tf.int32),
         ),
@@ -85,20 +85,33 @@ def test_windows_are_distributed_as_torchvision_defines_them(height, width, area
 
 
 def test_a_picture_too_wide_for_any_candidate_gives_its_centre():
-    window = random_resized_window(20, 1000, [3, 4], area=(0.9, 1.0)).numpy()
+    window = random_resized_window(20, 1000, draw_window([3, 4]), area=(0.9, 1.0)).numpy()
     assert window.tolist() == [0, 486, 20, 27]
-    window = random_resized_window(1000, 20, [3, 4], area=(0.9, 1.0)).numpy()
+    window = random_resized_window(1000, 20, draw_window([3, 4]), area=(0.9, 1.0)).numpy()
     assert window.tolist() == [486, 0, 27, 20]
 
 
 def test_the_seed_fixes_the_window():
-    draws = [tuple(random_resized_window(300, 400, [7, k]).numpy()) for k in (1, 1, 2, 3)]
+    draws = [
+        tuple(random_resized_window(300, 400, draw_window([7, k])).numpy()) for k in (1, 1, 2, 3)
+    ]
     assert draws[0] == draws[1]
     assert len(set(draws)) == 3
 
 
+def test_many_pictures_at_once_give_the_windows_of_each():
+    for count in (1, 2, 3, 7, 32, 33):
+        heights, widths = np.random.default_rng(count).integers(1, 500, (2, count)).astype("int32")
+        drawn = tf.stack([draw_window([count, number]) for number in range(count)])
+        together = random_resized_window(heights, widths, drawn).numpy()
+        alone = [random_resized_window(*each).numpy() for each in zip(heights, widths, drawn)]
+        np.testing.assert_array_equal(together, alone)
+        centres = [centre_window(*each).numpy() for each in zip(heights, widths)]
+        np.testing.assert_array_equal(centre_window(heights, widths), centres)
+
+
 WINDOW = tf.function(
-    random_resized_window,
+    lambda height, width, seed: random_resized_window(height, width, draw_window(seed)),
     autograph=False,
     input_signature=[
         tf.TensorSpec([], tf.int32),

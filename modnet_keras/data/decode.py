@@ -16,6 +16,9 @@ DCT_METHOD = "INTEGER_ACCURATE"
 RATIOS = (1, 2, 4, 8)
 """By how much libjpeg can scale a picture down while it decodes it."""
 
+OTHER_WAY = len(RATIOS)
+"""Beside those of RATIOS for plain JPEGs, the way that all other pictures are decoded."""
+
 PLAIN_JPEG = r"\C{4}(\x00\x10JFIF\x00\C{11})?\x00[\x43\x84]\x00\C*"
 """A JPEG whose quantisation table (67 or 132 bytes) comes first, or straight after the JFIF
 segment: it has no EXIF segment. RE2 has no way to write a byte above 0x7f, hence no markers."""
@@ -50,11 +53,7 @@ def image_shape(contents):
         The bytes of an image file.
     """
     contents = tf.convert_to_tensor(contents, tf.string)
-    shape = tf.cond(
-        _is_plain_jpeg(contents),
-        lambda: tf.io.extract_jpeg_shape(contents)[:2],
-        lambda: _any_shape(contents),
-    )
+    shape = upright_shape(contents, is_plain_jpeg(contents))
     return shape[0], shape[1]
 
 
@@ -85,21 +84,76 @@ def decode_window(contents, window, size):
     """
     contents = tf.convert_to_tensor(contents, tf.string)
     window = tf.convert_to_tensor(window, tf.int32)
-    # Small pictures take next to no time to decode, so the one case that they are all of stands
-    # apart, at the cost of a few operations.
-    small = tf.reduce_min(window[2:]) < 2 * size
-    pixels = tf.cond(
-        small & _is_plain_jpeg(contents),
-        lambda: _resize(_decode_jpeg_window(contents, window, 1), size),
-        lambda: _decode_any_window(contents, window, size),
-    )
-    return tf.ensure_shape(pixels, [size, size, 3])
+    return decode_planned(contents, *plan_window(window, is_plain_jpeg(contents), size), size)
 
 
 @tf.autograph.experimental.do_not_convert
 def decode_centre(contents, size):
     """The `centre_window` of a picture: `decode_window` for evaluation."""
     return decode_window(contents, centre_window(*image_shape(contents)), size)
+
+
+# The steps that `image_shape` and `decode_window` consist of, for the input pipeline: it tells plain
+# JPEGs apart once, and plans for many pictures at once.
+
+
+def is_plain_jpeg(contents):
+    """Whether this is a JPEG that is stored upright and says nothing of it, as most are; bool."""
+    return starts_as(PLAIN_JPEG, contents)
+
+
+@tf.autograph.experimental.do_not_convert
+def upright_shape(contents, plain):
+    """Height and width of the upright picture, int32 [2]; `plain` by `is_plain_jpeg`."""
+    return tf.cond(
+        plain,
+        lambda: tf.io.extract_jpeg_shape(contents)[:2],
+        lambda: _any_shape(contents),
+    )
+
+
+@tf.autograph.experimental.do_not_convert
+def plan_window(window, plain, size):
+    """How to decode a window of a picture to `size`: a way and a window for `decode_planned`.
+
+    Parameters
+    ----------
+    window : int32 [..., 4]
+        As for `decode_window`; many pictures' at once where there are leading dimensions.
+    plain : bool [...]
+        By `is_plain_jpeg`.
+    size : int
+
+    Returns
+    -------
+    way : int32 [...]
+        Which of RATIOS a plain JPEG is scaled down by: as far as is above the result's size.
+        OTHER_WAY for all else.
+    window : int32 [..., 4]
+        In the scaled picture.
+    """
+    times_larger = tf.reduce_min(window[..., 2:], axis=-1) // size
+    way = tf.raw_ops.Bucketize(input=times_larger, boundaries=RATIOS[1:])
+    way = tf.where(plain, way, OTHER_WAY)
+    ratio = tf.gather([*RATIOS, 1], way)[..., None]
+    # The nearest scaled pixels of the window's edges: inside the scaled picture, whose sizes
+    # are rounded up, and never fewer than the window's size by the ratio, rounded down.
+    start = (window[..., :2] + ratio // 2) // ratio
+    end = (window[..., :2] + window[..., 2:] + ratio // 2) // ratio
+    return way, tf.concat([start, end - start], axis=-1)
+
+
+@tf.autograph.experimental.do_not_convert
+def decode_planned(contents, way, window, size):
+    """`decode_window` as `plan_window` says, for one picture; float32 [size, size, 3]."""
+    # Small pictures take next to no time to decode, so the one case that they are all of stands
+    # apart, at the cost of a few operations.
+    pixels = tf.cond(
+        way == 0,
+        lambda: _resize(_decode_jpeg_window(contents, window, 1), size),
+        lambda: _decode_otherwise(contents, way, window, size),
+    )
+    return tf.ensure_shape(pixels, [size, size, 3])
 
 
 @tf.autograph.experimental.do_not_convert
@@ -110,14 +164,10 @@ def exif_orientation(contents):
     """
     contents = tf.convert_to_tensor(contents, tf.string)
     return tf.cond(
-        _is_plain_jpeg(contents),
+        is_plain_jpeg(contents),
         lambda: tf.constant(1),
         lambda: _any_orientation(contents),
     )
-
-
-def _is_plain_jpeg(contents):
-    return starts_as(PLAIN_JPEG, contents)
 
 
 def starts_as(pattern, contents):
@@ -132,12 +182,7 @@ def is_jpeg(contents):
 
 
 def _decode_jpeg_window(contents, window, ratio):
-    """The window of a JPEG as stored, uint8, scaled down by `ratio`."""
-    if ratio > 1:
-        # The nearest scaled pixels of the window's edges: inside the scaled picture, whose sizes
-        # are rounded up, and never fewer than the window's size by the ratio, rounded down.
-        edges = (tf.stack([window[:2], window[:2] + window[2:]]) + ratio // 2) // ratio
-        window = tf.concat([edges[0], edges[1] - edges[0]], axis=0)
+    """The window of a JPEG as stored that is scaled down by `ratio`; uint8."""
     return tf.io.decode_and_crop_jpeg(
         contents, window, channels=3, ratio=ratio, dct_method=DCT_METHOD
     )
@@ -149,6 +194,15 @@ def _any_shape(contents):
         is_jpeg(contents),
         lambda: _upright_jpeg_shape(contents, exif_orientation(contents)),
         lambda: _other_shape(contents),
+    )
+
+
+@kept_apart
+def _decode_otherwise(contents, way, window, size):
+    return tf.cond(
+        way < OTHER_WAY,
+        lambda: _resize_well(_decode_scaled(contents, way, window), size),
+        lambda: _decode_any_window(contents, window, size),
     )
 
 
@@ -166,18 +220,17 @@ def _decode_any_jpeg(contents, window, size):
     orientation = exif_orientation(contents)
     pixels = tf.cond(
         orientation == 1,
-        lambda: _decode_scaled(contents, window, size),
+        lambda: _decode_scaled(contents, *plan_window(window, True, size)),
         lambda: _decode_turned(contents, window, size, orientation),
     )
     return _resize_well(pixels, size)
 
 
 @kept_apart
-def _decode_scaled(contents, window, size):
-    """The window of a JPEG as stored, uint8, scaled down as far as is above the result's size."""
-    times_larger = tf.reduce_min(window[2:]) // size
+def _decode_scaled(contents, way, window):
+    """The window of a JPEG as stored that is scaled down by the way's ratio, uint8."""
     return tf.switch_case(
-        tf.raw_ops.Bucketize(input=times_larger, boundaries=RATIOS[1:]),
+        way,
         [lambda ratio=ratio: _decode_jpeg_window(contents, window, ratio) for ratio in RATIOS],
     )
 
@@ -185,7 +238,8 @@ def _decode_scaled(contents, window, size):
 @kept_apart
 def _decode_turned(contents, window, size, orientation):
     stored = _stored_window(window, _upright_jpeg_shape(contents, orientation), orientation)
-    return _turn_upright(_decode_scaled(contents, stored, size), orientation)
+    pixels = _decode_scaled(contents, *plan_window(stored, True, size))
+    return _turn_upright(pixels, orientation)
 
 
 def _upright_jpeg_shape(contents, orientation):

@@ -11,8 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from modnet_keras.data import AUGMENTATIONS
-from modnet_keras.data.crops import random_resized_window
-from modnet_keras.data.decode import decode_centre, decode_window, image_shape
+from modnet_keras.data.crops import centre_window, draw_window, random_resized_window
+from modnet_keras.data.decode import (
+    decode_planned,
+    is_plain_jpeg,
+    plan_window,
+    upright_shape,
+)
 
 # ImageNet's, of pictures in 0..1; ModNet's too.
 MEAN = (0.485, 0.456, 0.406)
@@ -22,6 +27,9 @@ SCALE = 1.0 / (255.0 * np.array(DEVIATION, "float32"))
 OFFSET = -np.array(MEAN, "float32") / np.array(DEVIATION, "float32")
 
 PREFETCHED_BATCHES = 4
+
+PLANNED_TOGETHER = 32
+"""Images whose windows are worked out at once; so many files are held in memory, twice."""
 
 
 def build_dataset(
@@ -87,21 +95,43 @@ def build_dataset(
     labels = manifest.labels(split)
     keys = _image_keys(manifest.path[manifest.split == split])
     if training:
-        order = _training_order(labels, epochs, start_step, batch_size, seed)
         batch_size = _training_batch(labels, batch_size)
+        order = _training_order(labels, epochs, start_step, batch_size, seed)
+        steps = epochs * _steps_per_epoch(labels, batch_size) - start_step
     else:
-        order = tf.data.Dataset.range(len(labels)).map(lambda index: (index, np.int64(0)))
+        order = tf.data.Dataset.range(len(labels)).batch(batch_size)
+        order = order.map(lambda indices: (indices, tf.zeros_like(indices)))
+        steps = -(-len(labels) // batch_size)
     paths = tf.constant([os.fsencode(path) for path in manifest.paths(split)], tf.string)
     targets = tf.constant(labels[:, None], tf.float32)
     keys = tf.constant(keys)
 
-    def load(index, epoch):
-        image_seed = tf.stack([keys[index], seed * 1_000_003 + epoch])
-        contents = tf.io.read_file(paths[index])
-        picture = _view(contents, image_seed, image_size, augment, crop_area)
-        return _normalise(picture, image_size), targets[index]
+    def look_up(indices, epochs):
+        seeds = tf.stack([tf.gather(keys, indices), seed * 1_000_003 + epochs], axis=1)
+        return tf.gather(paths, indices), seeds, tf.gather(targets, indices)
 
-    dataset = order.map(load, num_parallel_calls=workers, deterministic=True).batch(batch_size)
+    def read(path, image_seed, target):
+        contents = tf.io.read_file(path)
+        plain = is_plain_jpeg(contents)
+        shape = upright_shape(contents, plain)
+        return contents, plain, shape, _draw(image_seed, augment), target
+
+    def plan(contents, plain, shapes, drawn, targets):
+        windows = _windows(shapes, drawn, augment, crop_area)
+        ways, windows = plan_window(windows, plain, image_size)
+        return contents, ways, windows, drawn["flip"], targets
+
+    def decode(contents, way, window, flip, target):
+        picture = decode_planned(contents, way, window, image_size)
+        if augment != "none":
+            picture = tf.cond(flip, lambda: tf.reverse(picture, axis=[1]), lambda: picture)
+        return _normalise(picture, image_size), target
+
+    parallel = {"num_parallel_calls": workers, "deterministic": True}
+    dataset = order.map(look_up).unbatch().map(read, **parallel)
+    dataset = dataset.batch(PLANNED_TOGETHER).map(plan).unbatch()
+    dataset = dataset.map(decode, **parallel).batch(batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(workers))
 
 
@@ -126,18 +156,24 @@ def _normalise(picture, size):
     return tf.reshape(rows * np.tile(SCALE, size) + np.tile(OFFSET, size), [size, size, 3])
 
 
-def _view(contents, image_seed, image_size, augment, crop_area):
-    """What an image looks like at one epoch: float32 [size, size, 3] in 0..255."""
-    if augment == "crop_flip":
-        window = random_resized_window(*image_shape(contents), image_seed, area=crop_area)
-        picture = decode_window(contents, window, image_size)
-    else:
-        picture = decode_centre(contents, image_size)
+def _draw(image_seed, augment):
+    """What is random about one image at one epoch: the numbers of its window, whether to flip."""
+    drawn = {"flip": tf.constant(False)}
     if augment != "none":
         # Another seed than the window's, or the flip would go with it.
         coin = tf.random.stateless_uniform((), image_seed + 1, 0, 2, tf.int32)
-        picture = tf.cond(coin == 1, lambda: tf.reverse(picture, axis=[1]), lambda: picture)
-    return picture
+        drawn["flip"] = coin == 1
+    if augment == "crop_flip":
+        drawn["window"] = draw_window(image_seed)
+    return drawn
+
+
+def _windows(shapes, drawn, augment, crop_area):
+    """Where pictures of shapes [n, 2] are cut, int32 [n, 4]."""
+    height, width = shapes[:, 0], shapes[:, 1]
+    if augment == "crop_flip":
+        return random_resized_window(height, width, drawn["window"], area=crop_area)
+    return centre_window(height, width)
 
 
 def _image_keys(paths):
@@ -160,8 +196,7 @@ def _steps_per_epoch(labels, batch_size):
 
 
 def _training_order(labels, epochs, start_step, batch_size, seed):
-    """Dataset of (index of an image, epoch): batch by batch the positives, then the negatives."""
-    batch_size = _training_batch(labels, batch_size)
+    """Dataset of (indices of images, epochs), a batch each: the positives, then the negatives."""
     half = batch_size // 2
     steps = _steps_per_epoch(labels, batch_size)
     sides = [tf.constant(np.flatnonzero(labels == label)) for label in (1, 0)]
@@ -178,7 +213,7 @@ def _training_order(labels, epochs, start_step, batch_size, seed):
             drawn.append(tf.gather(side, shuffled))
         return tf.concat(drawn, axis=0), tf.repeat(epoch, batch_size)
 
-    return tf.data.Dataset.range(start_step, epochs * steps).map(of_step).unbatch()
+    return tf.data.Dataset.range(start_step, epochs * steps).map(of_step)
 
 
 def _options(workers):

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.pictures import list_pictures
-from modnet_keras.data.crops import random_resized_window
+from modnet_keras.data.crops import draw_window, random_resized_window
 from modnet_keras.data.decode import image_shape
 
 VIEWS = 20
@@ -51,7 +51,8 @@ def _decode_all(library, windows):
 
 @tf.function
 def _window(contents, seed, area):
-    return random_resized_window(*image_shape(contents), seed, area=(area[0], area[1]))
+    drawn = draw_window(seed)
+    return random_resized_window(*image_shape(contents), drawn, area=(area[0], area[1]))
 
 
 def _drawn(path, seed, area):
