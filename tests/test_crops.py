@@ -104,9 +104,10 @@ def test_many_pictures_at_once_give_the_windows_of_each():
         heights, widths = np.random.default_rng(count).integers(1, 500, (2, count)).astype("int32")
         drawn = tf.stack([draw_window([count, number]) for number in range(count)])
         together = random_resized_window(heights, widths, drawn).numpy()
-        alone = [random_resized_window(*each).numpy() for each in zip(heights, widths, drawn)]
+        each = list(zip(heights, widths, drawn, strict=True))
+        alone = [random_resized_window(*one).numpy() for one in each]
         np.testing.assert_array_equal(together, alone)
-        centres = [centre_window(*each).numpy() for each in zip(heights, widths)]
+        centres = [centre_window(*one[:2]).numpy() for one in each]
         np.testing.assert_array_equal(centre_window(heights, widths), centres)
 
 

@@ -93,8 +93,8 @@ def decode_centre(contents, size):
     return decode_window(contents, centre_window(*image_shape(contents)), size)
 
 
-# The steps that `image_shape` and `decode_window` consist of, for the input pipeline: it tells plain
-# JPEGs apart once, and plans for many pictures at once.
+# What `image_shape` and `decode_window` consist of, for the input pipeline: it tells plain JPEGs
+# apart once, and plans for many pictures at once.
 
 
 def is_plain_jpeg(contents):
