@@ -28,8 +28,9 @@ OFFSET = -np.array(MEAN, "float32") / np.array(DEVIATION, "float32")
 
 PREFETCHED_BATCHES = 4
 
-PLANNED_TOGETHER = 32
-"""Images whose windows are worked out at once; so many files are held in memory, twice."""
+IN_HAND = 16
+"""Images that are read, that are planned together, and that are decoded: as many as keep the
+workers from waiting for the next, and few enough that four times so many files fit in memory."""
 
 
 def build_dataset(
@@ -127,9 +128,10 @@ def build_dataset(
             picture = tf.cond(flip, lambda: tf.reverse(picture, axis=[1]), lambda: picture)
         return _normalise(picture, image_size), target
 
-    parallel = {"num_parallel_calls": workers, "deterministic": True}
+    # Calls that are begun; as many run as there are threads, which `_options` makes the workers.
+    parallel = {"num_parallel_calls": IN_HAND, "deterministic": True}
     dataset = order.map(look_up).unbatch().map(read, **parallel)
-    dataset = dataset.batch(PLANNED_TOGETHER).map(plan).unbatch()
+    dataset = dataset.batch(IN_HAND).map(plan).unbatch()
     dataset = dataset.map(decode, **parallel).batch(batch_size)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(workers))
