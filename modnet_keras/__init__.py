@@ -3,15 +3,10 @@
 The same as the commands, from Python. TensorFlow is loaded only when one of these is used.
 """
 
-import os
-import platform
-
+from modnet_keras.convolutions import choose_onednn
 from modnet_keras.lazy import lazy_names
 
-if platform.machine() in ("x86_64", "AMD64"):
-    # TensorFlow reads it once, when it is loaded. Left alone it takes oneDNN's convolutions only on
-    # processors with AVX512-VNNI or better; on others a training step takes 1.6 times as long.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+choose_onednn()
 
 _MODULES = {
     "build_dataset": "modnet_keras.data.input_pipeline",

@@ -10,21 +10,30 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modnet_keras.training.plan import computes_with_onednn
+from modnet_keras.convolutions import SETTING, computes_with_onednn
 
-ASK = "import modnet_keras.training.plan as plan; print(plan.computes_with_onednn())"
+ASK = "from modnet_keras.convolutions import computes_with_onednn as asked; print(asked())"
+
+
+def run(code, asked):
+    environment = {key: value for key, value in os.environ.items() if key != SETTING}
+    if asked is not None:
+        environment[SETTING] = asked
+    command = [sys.executable, "-W", "always", "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="asked for on x86 only")
-@pytest.mark.parametrize(("asked", "used"), [(None, "True"), ("0", "False"), ("1", "True")])
+@pytest.mark.parametrize(("asked", "used"), [(None, "True"), ("0", "False")])
 def test_onednn_unless_told_otherwise(asked, used):
-    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
-    if asked is not None:
-        environment["TF_ENABLE_ONEDNN_OPTS"] = asked
-    answer = subprocess.run(
-        [sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True
-    )
-    assert answer.stdout.split() == [used]
+    assert run(ASK, asked).stdout.split() == [used]
+
+
+@pytest.mark.parametrize("asked", [None, "0"])
+def test_tensorflow_loaded_first_without_onednn_is_warned_of(asked):
+    done = run(f"import tensorflow; {ASK}", asked)
+    warned = "Import modnet_keras first" in done.stderr
+    assert warned == (asked is None and done.stdout.split() == ["False"])
 
 
 def test_a_run_records_it(runs):

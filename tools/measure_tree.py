@@ -9,6 +9,10 @@ one batch of pictures; decoding is left out, which a tree does once and separate
 import statistics
 import time
 
+# Before TensorFlow, which reads once what this sets.
+import modnet_keras  # noqa: F401
+
+# isort: split
 import fire
 import numpy as np
 import tensorflow as tf

@@ -15,6 +15,10 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+# Before TensorFlow, which reads once what this sets.
+import modnet_keras  # noqa: F401
+
+# isort: split
 import keras
 import matplotlib
 import pandas as pd

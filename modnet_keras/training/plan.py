@@ -9,6 +9,7 @@ import platform
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from modnet_keras.convolutions import computes_with_onednn
 from modnet_keras.data import AUGMENTATIONS
 from modnet_keras.data.manifest import Manifest, build_manifest, resolve_val_fraction
 from modnet_keras.data.sources import BUILT_IN, find_source, refuse_inside
@@ -452,17 +453,6 @@ def configure_threads():
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
     return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
-
-
-def computes_with_onednn():
-    """Whether TensorFlow's convolutions are oneDNN's, which sum in another order than its own.
-
-    `modnet_keras` asks for them on x86; a TensorFlow that was loaded before it has settled already.
-    """
-    # No public name says it.
-    from tensorflow.python.util import _pywrap_util_port
-
-    return _pywrap_util_port.IsMklEnabled()
 
 
 def check_parent(plan):
