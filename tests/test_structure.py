@@ -11,6 +11,7 @@ import modnet_keras
 
 PACKAGE = Path(modnet_keras.__file__).parent
 ORDER = [
+    "convolutions",
     "errors",
     "files",
     "lazy",
