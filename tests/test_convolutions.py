@@ -45,7 +45,7 @@ def test_a_run_records_it(runs):
 @pytest.mark.parametrize("size", [4, 7, 8, 16])
 @pytest.mark.parametrize("channels", [64, 128, 256])
 def test_shortcuts_gradients_against_numpy(channels, size, batch):
-    """oneDNN has these wrong below 16 channels (https://github.com/uxlfoundation/oneDNN/issues/6035)."""
+    """oneDNN has these wrong for few channels (https://github.com/uxlfoundation/oneDNN/issues/6035)."""
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(batch, size, size, channels)).astype("float32")
     kernel = tf.constant(rng.normal(size=(1, 1, channels, 2 * channels)).astype("float32"))

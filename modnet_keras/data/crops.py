@@ -8,6 +8,8 @@ import math
 
 import tensorflow as tf
 
+from modnet_keras.data.whole_vectors import in_whole_vectors
+
 ATTEMPTS = 10
 """Candidates drawn before the fallback is taken, as in torchvision."""
 
@@ -53,7 +55,7 @@ def random_resized_window(height, width, drawn, area=(0.08, 1.0), aspect=(3 / 4,
     span = [[area[1] - area[0]], [0.5 * math.log(aspect[1] / aspect[0])]]
     areas, half_logs = tf.unstack(drawn[..., :ATTEMPTS] * span + least, axis=-2)
     scale = tf.sqrt(areas * tf.reduce_prod(edges, axis=-2))
-    sides = _exp(half_logs[..., None, :] * [[-1.0], [1.0]])
+    sides = in_whole_vectors(tf.exp, half_logs[..., None, :] * [[-1.0], [1.0]])
     candidates = tf.round(sides * scale[..., None, :])
     clamped = tf.round(edges[..., ::-1, :] * [[1 / aspect[0]], [aspect[1]]])
     candidates = tf.concat([candidates, tf.clip_by_value(clamped, 1.0, edges)], axis=-1)
@@ -65,16 +67,6 @@ def random_resized_window(height, width, drawn, area=(0.08, 1.0), aspect=(3 / 4,
     anywhere = tf.cast(drawn[..., ATTEMPTS] * tf.cast(room + 1, tf.float32), tf.int32)
     corner = tf.where(chosen < ATTEMPTS, tf.minimum(anywhere, room), room // 2)
     return tf.concat([corner, window], axis=-1)
-
-
-def _exp(numbers):
-    """`tf.exp` of [..., 2, ATTEMPTS], to the same bits whatever stands beside a number.
-
-    The last numbers that do not fill one of the processor's vectors (of 16 at most) go another way
-    than the others, which can give another last bit. Filled up, there are none.
-    """
-    padding = [[0, 0]] * (numbers.shape.rank - 1) + [[0, -ATTEMPTS % 16]]
-    return tf.exp(tf.pad(numbers, padding))[..., :ATTEMPTS]
 
 
 @tf.autograph.experimental.do_not_convert

@@ -98,7 +98,7 @@ def build_dataset(
     if training:
         batch_size = _training_batch(labels, batch_size)
         order = _training_order(labels, epochs, start_step, batch_size, seed)
-        steps = epochs * _steps_per_epoch(labels, batch_size) - start_step
+        steps = max(0, epochs * _steps_per_epoch(labels, batch_size) - start_step)
     else:
         order = tf.data.Dataset.range(len(labels)).batch(batch_size)
         order = order.map(lambda indices: (indices, tf.zeros_like(indices)))

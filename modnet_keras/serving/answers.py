@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from modnet_keras.data.whole_vectors import in_whole_vectors
+
 JOINT = " > "
 
 
@@ -27,7 +29,7 @@ def answer(tree, logits, valid):
     """
     valid = valid & tf.reduce_all(tf.math.is_finite(logits), axis=1)
     logits = tf.where(valid[:, None], logits, 0.0)
-    probabilities = tf.where(valid[:, None], tf.sigmoid(logits), 0.0)
+    probabilities = tf.where(valid[:, None], in_whole_vectors(tf.sigmoid, logits), 0.0)
     if tree.is_single:
         answers = {"probability": probabilities[:, 0], "label": _label(tree, logits[:, 0] > 0)}
     else:
