@@ -268,21 +268,37 @@ def test_statistics_of_a_frozen_part_are_estimated_too():
     assert not np.allclose(estimated.get_layer("stem_norm").moving_mean.numpy(), 0.0)
 
 
-def test_networks_that_begin_alike_give_what_they_give_alone():
+@pytest.mark.parametrize(
+    ("batch", "sizes", "tolerance"), [(4, [4, 3], 0.0), (3, [3, 3, 1], 1e-5)], ids=["few", "many"]
+)
+def test_networks_that_begin_alike_give_what_they_give_alone(batch, sizes, tolerance):
     parent = build_model(1, image_size=32)
     child = grow(parent, 2, seed=1)
-    pictures = np.random.default_rng(0).normal(size=(6, 32, 32, 3)).astype("float32")
-    dataset = tf.data.Dataset.from_tensor_slices((pictures, np.zeros(6))).batch(4)
+    pictures = np.random.default_rng(0).normal(size=(7, 32, 32, 3)).astype("float32")
+    dataset = tf.data.Dataset.from_tensor_slices((pictures, np.zeros(7))).batch(batch)
     seen = []
-    outputs = predict_all(
-        {"parent": parent.layers[1:], "child": (*parent.layers[1:-1], *child.layers[-2:])},
-        dataset,
-        seen.append,
-    )
-    assert seen == [4, 2]
+    chains = {
+        "parent": parent.layers[1:],
+        "child": (*parent.layers[1:-1], *child.layers[-2:]),
+        "equal": tap(child, parent).layers[1:],
+    }
+    outputs = predict_all(chains, dataset, seen.append)
+    assert seen == sizes
     for name, model in (("parent", parent), ("child", child)):
         alone = np.concatenate([model(x, training=False).numpy() for x, _ in dataset])
-        np.testing.assert_array_equal(outputs[name], alone)
+        np.testing.assert_allclose(outputs[name], alone, rtol=tolerance, atol=tolerance)
+    np.testing.assert_array_equal(outputs["equal"], outputs["parent"])
+
+
+def test_a_network_that_changes_between_two_passes_is_measured_as_it_is_then():
+    model = build_model(1, image_size=32)
+    pictures = np.random.default_rng(0).normal(size=(6, 32, 32, 3)).astype("float32")
+    dataset = tf.data.Dataset.from_tensor_slices((pictures, np.zeros(6))).batch(2)
+    before = predict_all({"model": model.layers[1:]}, dataset)["model"]
+    bias = model.get_layer("head").get_layer("head_logit").bias
+    bias.assign(bias + 1.0)
+    after = predict_all({"model": model.layers[1:]}, dataset)["model"]
+    np.testing.assert_allclose(after, before + 1.0, rtol=1e-6)
 
 
 def test_pictures_are_read_once_for_all_runs(own, monkeypatch):

@@ -26,7 +26,7 @@ DEVIATION = (0.229, 0.224, 0.225)
 SCALE = 1.0 / (255.0 * np.array(DEVIATION, "float32"))
 OFFSET = -np.array(MEAN, "float32") / np.array(DEVIATION, "float32")
 
-PREFETCHED_BATCHES = 4
+PREFETCHED_BATCHES = 2
 
 IN_HAND = 16
 """Images that are read, that are planned together, and that are decoded: as many as keep the

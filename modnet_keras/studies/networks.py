@@ -1,6 +1,15 @@
 """Many networks on one pass over the pictures."""
 
+import weakref
+
 import numpy as np
+import tensorflow as tf
+
+FEW_BATCHES = 2
+"""In so many, operations that run one by one lose less time than it takes to trace them."""
+
+# As long as the parts live: a pass over the training split traces nothing that validation did.
+_graphs = weakref.WeakKeyDictionary()
 
 
 def predict_all(networks, dataset, on_batch=None):
@@ -8,8 +17,8 @@ def predict_all(networks, dataset, on_batch=None):
 
     A network is a chain of parts, as `model.layers[1:]` of `build_model` and `tap`. Where chains
     begin with the same parts, these are computed once; parts that are equal but not the same object
-    are each computed for themselves. Operations run one by one as they are written: nothing is
-    folded, fused or compiled, so that equal weights give equal bits.
+    are each computed for themselves. For more than a few batches each part is traced, apart from
+    the others and with its weights as they are, so that equal weights give equal bits.
 
     Parameters
     ----------
@@ -25,6 +34,7 @@ def predict_all(networks, dataset, on_batch=None):
     dict of str to array [n, ...]
         Each network's outputs, in the dataset's order.
     """
+    traced = dataset.cardinality() > FEW_BATCHES
     tree = {}
     for name, parts in networks.items():
         branch = tree
@@ -33,7 +43,7 @@ def predict_all(networks, dataset, on_batch=None):
         branch.setdefault(None, []).append(name)
     outputs = {name: [] for name in networks}
     for pictures, _ in dataset:
-        for names, values in _outputs(tree, pictures):
+        for names, values in _outputs(tree, pictures, traced):
             for name in names:
                 outputs[name].append(values.numpy())
         if on_batch:
@@ -41,10 +51,22 @@ def predict_all(networks, dataset, on_batch=None):
     return {name: np.concatenate(batches) for name, batches in outputs.items()}
 
 
-def _outputs(tree, values):
+def _outputs(tree, values, traced):
     """Depth first, so that only one chain's intermediate values are kept at a time."""
     for part, branch in tree.items():
         if part is None:
             yield branch, values
         else:
-            yield from _outputs(branch, part(values, training=False))
+            given = _graph_of(part)(values) if traced else part(values, training=False)
+            yield from _outputs(branch, given, traced)
+
+
+def _graph_of(part):
+    """A part in inference mode as one function of batches of any size."""
+    if part not in _graphs:
+        function = tf.function(lambda values: part(values, training=False), autograph=False)
+        # The concrete function knows the part's variables but does not hold the part itself.
+        _graphs[part] = function.get_concrete_function(
+            tf.TensorSpec(part.input.shape, part.input.dtype)
+        )
+    return _graphs[part]

@@ -54,7 +54,7 @@ def forget(size, pictures, batch, bfloat16):
             for child in children:
                 for start in range(0, pictures, batch):
                     features = child.backbone(shown[start : start + batch])
-                    parent.head(features.float().mean((2, 3))).numpy()
+                    parent.head(features.float().mean((2, 3))).float().numpy()
         return pictures
 
     return work

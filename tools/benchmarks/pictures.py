@@ -33,6 +33,6 @@ def link_many(folder, target, count):
     paths = [Path(folder) / path for path in list_pictures(folder)]
     for number in range(count):
         source = paths[number % len(paths)]
-        place = Path(target) / f"{source.parents[1].name}-{number // len(paths)}"
+        place = Path(target) / source.parents[1].name / f"{number // len(paths)}"
         place.mkdir(parents=True, exist_ok=True)
         os.link(source, place / f"{number}.jpg")
