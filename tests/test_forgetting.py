@@ -1,8 +1,10 @@
 """The forgetting test, as `forget` and `measure_forgetting` make it."""
 
 import csv
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -299,6 +301,16 @@ def test_a_network_that_changes_between_two_passes_is_measured_as_it_is_then():
     bias.assign(bias + 1.0)
     after = predict_all({"model": model.layers[1:]}, dataset)["model"]
     np.testing.assert_allclose(after, before + 1.0, rtol=1e-6)
+
+
+def test_a_network_that_was_measured_is_freed_with_its_last_reference():
+    model = build_model(1, image_size=32)
+    dataset = tf.data.Dataset.from_tensor_slices((np.zeros((6, 32, 32, 3), "float32"), np.zeros(6)))
+    predict_all({"model": model.layers[1:]}, dataset.batch(2))
+    parts = [weakref.ref(part) for part in model.layers[1:]]
+    del model
+    gc.collect()
+    assert [part() for part in parts] == [None] * 4
 
 
 def test_pictures_are_read_once_for_all_runs(own, monkeypatch):
