@@ -7,6 +7,9 @@ right. Commands print it and exit with its status; from Python it is an ordinary
 import difflib
 from collections.abc import Iterable
 
+TERMINATED = 143
+"""Exit status of what ended on SIGTERM, as shells give it."""
+
 
 class WorkError(Exception):
     """The call was right, the work failed: a class without pictures, a damaged run, a full disk."""

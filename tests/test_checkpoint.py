@@ -1,3 +1,7 @@
+import hashlib
+import io
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -50,7 +54,7 @@ def trained(data, tmp_path_factory):
 
     def save_second(epoch, logs):
         if epoch == 1:
-            save_snapshot(path, model, 2, HISTORY)
+            save_snapshot(path, model, HISTORY, {})
 
     fit(model, data, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=save_second)])
     return model, path
@@ -63,17 +67,17 @@ def fit(model, data, **settings_):
 def test_two_and_two_epochs_are_four_to_the_bit(trained, data):
     model, path = trained
     snapshot = load_snapshot(path)
-    assert snapshot.epoch == 2
+    assert snapshot.step == 4 and snapshot.epoch == {}
     resumed = make_model(seed=1)
     assert bits_of(resumed) != bits_of(model)
     snapshot.restore(resumed)
-    fit(resumed, data, initial_epoch=snapshot.epoch)
+    fit(resumed, data, initial_epoch=2)
     assert bits_of(resumed) == bits_of(model)
 
 
 def test_restores_every_bit_of_model_and_optimizer(trained, tmp_path):
     model, _ = trained
-    save_snapshot(tmp_path / "snapshot", model, 4, HISTORY)
+    save_snapshot(tmp_path / "snapshot", model, HISTORY, {})
     restored = make_model(seed=1)
     load_snapshot(tmp_path / "snapshot").restore(restored)
     assert bits_of(restored) == bits_of(model)
@@ -84,22 +88,66 @@ def test_restores_every_bit_of_model_and_optimizer(trained, tmp_path):
     assert all(momentum.numpy().any() for momentum in momenta)
 
 
+def test_an_epochs_metrics_go_on_from_its_midst(data, tmp_path):
+    """Counted over two batches of which the first was before the snapshot."""
+    path, model, whole = tmp_path / "snapshot", make_model(), {}
+
+    def save_first(batch, logs):
+        if batch == 0:
+            save_snapshot(path, model, [], {"learning_rate": 0.1, "seconds": 0.5})
+
+    model.fit(*data, batch_size=8, shuffle=False, verbose=0, callbacks=[
+        keras.callbacks.LambdaCallback(on_train_batch_end=save_first)
+    ])  # fmt: skip
+    whole = {name: float(value) for name, value in model.get_metrics_result().items()}
+    resumed, snapshot = make_model(seed=1), load_snapshot(path)
+    snapshot.restore(resumed)
+    resumed.fit(*(part[8:] for part in data), batch_size=8, shuffle=False, verbose=0, callbacks=[
+        keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: snapshot.restore_metrics(resumed)
+        )
+    ])  # fmt: skip
+    assert bits_of(resumed) == bits_of(model)
+    assert {name: float(v) for name, v in resumed.get_metrics_result().items()} == whole
+
+
+def test_what_does_not_read_as_it_was_written_leaves_the_former_one(trained, tmp_path, monkeypatch):
+    save_snapshot(tmp_path / "snapshot", trained[0], HISTORY, {})
+    before = (tmp_path / "snapshot").read_bytes()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path).replace(b"conv", b"c0nv", 1))
+    with pytest.raises(WorkError, match="does not read as it was written"):
+        save_snapshot(tmp_path / "snapshot", trained[0], [], {})
+    monkeypatch.undo()
+    assert (tmp_path / "snapshot").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["snapshot"]
+
+
+def test_the_snapshot_of_an_older_version_is_refused(trained, tmp_path):
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.array('{"epoch": 1, "history": []}'))
+    contents = buffer.getvalue()
+    (tmp_path / "snapshot").write_bytes(contents + hashlib.sha256(contents).digest())
+    with pytest.raises(WorkError, match="written by another version; train anew"):
+        load_snapshot(tmp_path / "snapshot")
+
+
 def test_keeps_the_history(trained):
     assert load_snapshot(trained[1]).history == HISTORY
 
 
 def test_saves_before_the_first_step(tmp_path):
     model = make_model()
-    save_snapshot(tmp_path / "snapshot", model, 0, [])
+    save_snapshot(tmp_path / "snapshot", model, [], {})
     restored = make_model(seed=1)
     load_snapshot(tmp_path / "snapshot").restore(restored)
     assert bits_of(restored) == bits_of(model)
 
 
 def test_replaces_the_former_snapshot_and_leaves_nothing_beside_it(trained, tmp_path):
-    for epoch in (1, 2):
-        save_snapshot(tmp_path / "snapshot", trained[0], epoch, HISTORY)
-    assert load_snapshot(tmp_path / "snapshot").epoch == 2
+    for seconds in (1.0, 2.0):
+        save_snapshot(tmp_path / "snapshot", trained[0], HISTORY, {"seconds": seconds})
+    assert load_snapshot(tmp_path / "snapshot").epoch == {"seconds": 2.0}
     assert [path.name for path in tmp_path.iterdir()] == ["snapshot"]
 
 

@@ -15,6 +15,7 @@ from conftest import SMALL
 
 from modnet_keras import estimate, load_run, measure_forgetting
 from modnet_keras.errors import CallError, WorkError
+from modnet_keras.files import lock_folder
 from modnet_keras.studies.shipping import pack, ship_pictures, unpack, unship_pictures
 from modnet_keras.tools.estimate_progress import RemainingWork
 from modnet_keras.training.run import find_runs
@@ -321,6 +322,39 @@ def test_a_replaced_estimate_leaves_no_table_of_the_old_one(own_estimate, demo):
     folder = own_estimate / "canines"
     assert [file.name for file in folder.iterdir()] == ["estimate"]
     assert not list((folder / "estimate").glob("*/result.json"))
+
+
+def test_folds_save_where_they_are_when_the_estimate_is_interrupted(own_estimate, demo):
+    fold = own_estimate / "canines" / "estimate" / "fold-1"
+    (fold / "result.json").unlink()
+    shutil.rmtree(fold / "canines" / "finetune")
+
+    def stop(_, event):
+        if event["event"] == "epoch":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        estimate("canines", **options(demo, own_estimate, on_event=stop))
+    said = (fold / "log.txt").read_text()
+    # It may have had its last epoch already.
+    assert "saved after step" in said or "epoch 2/2" in said.rpartition("canines (finetune)")[2]
+    assert estimate("canines", **options(demo, own_estimate)).failed == []
+
+
+def test_an_estimate_that_is_trained_by_another_process_is_left_alone(own_estimate, demo):
+    table = (own_estimate / "canines" / "estimate.csv").read_bytes()
+    for given in ({}, {"resume": False, "overwrite": True}):
+        with (
+            lock_folder(own_estimate / "canines", "for this test"),
+            pytest.raises(WorkError, match="estimate' is being trained by another process"),
+        ):
+            estimate("canines", **options(demo, own_estimate, **given))
+    settings = own_estimate / "canines" / "estimate" / "settings.json"
+    add = {"strategies": ["scratch"], "on_plan": lambda *_: settings.write_text(changed)}
+    changed = settings.read_text().replace('"finetune",', '"finetune", "scratch",')
+    with pytest.raises(WorkError, match="was changed by another process meanwhile"):
+        estimate("canines", **options(demo, own_estimate, **add))
+    assert (own_estimate / "canines" / "estimate.csv").read_bytes() == table
 
 
 def test_nothing_is_written_in_the_data_folder_of_an_estimate_that_goes_on(

@@ -22,8 +22,8 @@ from modnet_keras.studies import forgetting
 from modnet_keras.studies.networks import predict_all
 from modnet_keras.studies.repair import estimate_statistics, restore_statistics
 from modnet_keras.studies.statistics import holm
+from modnet_keras.training.datasets import evaluation_dataset
 from modnet_keras.training.metrics import compute_metrics
-from modnet_keras.training.trainer import evaluation_dataset
 
 HEADER = "run,strategy,split,n,accuracy,sensitivity,specificity,baseline_accuracy,forgetting,"
 HEADER += "ci_low,ci_high"

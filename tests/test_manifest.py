@@ -1,10 +1,11 @@
 import hashlib
+import os
 import shutil
 from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -162,6 +163,31 @@ def test_nothing_is_written_in_the_data_folder(spec, pictures):
 def test_links_to_folders_are_followed_but_not_in_circles(spec, pictures):
     (pictures / "dog" / "round").symlink_to(pictures, target_is_directory=True)
     assert len(build_manifest(spec, pictures)) == 40
+
+
+manifest_tokens = st.sampled_from(
+    ["path,class,label,split", "\n", "\r", ",", '"', "a/b.jpg", "..", "/", "a", "0", "1", "train"]
+    + ["val", "\0", "\ud8ff", ";", " ", "\u2028", "x" * 200_000, "../../etc/passwd", "/etc/passwd"]
+)
+manifests = st.lists(manifest_tokens, max_size=20).map("".join)
+
+
+@settings(deadline=None)
+@given(
+    manifests.map(lambda text: text.encode("utf-8", "surrogatepass"))
+    | manifests.map(lambda text: f"path,class,label,split\n{text}".encode("utf-8", "surrogatepass"))
+    | st.binary(max_size=60)
+)
+def test_any_file_gives_a_manifest_inside_the_data_folder_or_is_refused(tmp_path_factory, contents):
+    file = tmp_path_factory.getbasetemp() / "manifest.csv"
+    file.write_bytes(contents)
+    try:
+        manifest = read_manifest(file, "/data", "fingerprint")
+    except WorkError as error:
+        assert str(file) in str(error)
+    else:
+        for path in (*manifest.paths("train"), *manifest.paths("val")):
+            assert os.path.normpath(path).startswith("/data/") and "\0" not in path
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.data())

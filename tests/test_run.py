@@ -4,11 +4,13 @@ import json
 import shutil
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modnet_keras import load_run, load_task, train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
-from modnet_keras.training.run import find_runs
+from modnet_keras.training.run import Run, find_runs
 
 
 def test_a_run_is_read_back(runs):
@@ -32,6 +34,53 @@ def test_damage_is_named(own_runs, name):
     with pytest.raises(WorkError, match=name):
         run = load_run(folder)
         assert run.metrics and run.history and run.manifest()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_any_config_is_read_or_refused_in_one_sentence(runs, tmp_path_factory, data):
+    config = json.loads((runs / "canines" / "frozen" / "config.json").read_text())
+    for key in data.draw(st.lists(st.sampled_from(sorted(config)), min_size=1, max_size=3)):
+        config[key] = data.draw(json_values)
+    folder = tmp_path_factory.getbasetemp() / "config"
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    read_or_refuse(folder, lambda run: (run.config, run.task))
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80) | st.sampled_from([b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000]))
+def test_any_file_of_a_run_is_read_or_refused_in_one_sentence(tmp_path_factory, contents):
+    folder = tmp_path_factory.getbasetemp() / "files"
+    folder.mkdir(exist_ok=True)
+    for name in ("config.json", "metrics.json", "hashes.json", "history.csv"):
+        (folder / name).write_bytes(contents)
+    for what in ("config", "metrics", "hashes", "history"):
+        read_or_refuse(folder, lambda run, what=what: getattr(run, what))
+
+
+def read_or_refuse(folder, read):
+    try:
+        read(Run(folder))
+    except WorkError as error:
+        assert "is damaged" in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_config_with_what_is_no_number_is_refused(own_runs, number):
+    file = own_runs / "canines" / "frozen" / "config.json"
+    text = file.read_text()
+    rate = json.loads(text)["learning_rate"]
+    file.write_text(text.replace(f'"learning_rate": {rate}', f'"learning_rate": {number}'))
+    with pytest.raises(WorkError, match="config.json cannot be used"):
+        load_run(file.parent)
 
 
 def test_a_config_with_another_spec_is_refused(own_runs):

@@ -22,6 +22,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from modnet_keras.errors import CallError
@@ -694,6 +696,38 @@ def test_a_port_in_use_is_refused_before_a_model_is_loaded(command):
         status, output, error, seen = command("--tree=animals", f"--port={port}")
     assert (status, output) == (2, "") and "loaded" not in seen
     assert error.startswith(f"--port: {port} is in use; ") and error.count("\n") == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["/9j/", "AA==", "serving_default"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(["instances", "inputs", "image_bytes", "b64", "signature_name"])
+        | st.text(max_size=5),
+        inner,
+        max_size=3,
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    json_values.map(lambda value: json.dumps(value).encode())
+    | st.lists(json_values, max_size=3).map(lambda rows: json.dumps({"instances": rows}).encode())
+    | json_values.map(lambda value: json.dumps({"inputs": value}).encode())
+    | st.binary(max_size=40)
+    | st.sampled_from([b"[" * 100_000, b'{"instances":' * 50_000, b"9" * 5000, b"\xff\xfe["])
+)
+def test_any_body_gives_pictures_or_is_refused_in_one_sentence(body):
+    try:
+        columnar, pictures = server.read_call(body)
+    except server.RequestError as error:
+        assert error.status in (400, 413) and 10 < len(str(error)) < 700
+    else:
+        assert pictures and all(isinstance(each, bytes) for each in pictures)
+        assert columnar == (b'"inputs"' in body)
 
 
 def test_more_pictures_than_one_request_may_hold_are_refused():

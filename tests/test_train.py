@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,8 +16,11 @@ from conftest import SMALL
 
 from modnet_keras import evaluate, load_run, load_task, train
 from modnet_keras.errors import CallError, WorkError
+from modnet_keras.files import lock_folder
+from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.metrics import METRICS
 from modnet_keras.training.plan import Options, plan_training
+from modnet_keras.training.run import Run
 
 SMALL_OPTIONS = [f"--{key}={value}" for key, value in SMALL.items()]
 HISTORY = "epoch,loss,accuracy,sensitivity,specificity,val_loss,val_accuracy,val_sensitivity,"
@@ -125,25 +128,105 @@ def test_comparison_is_drawn_as_soon_as_there_are_two_runs(own_runs, command):
     assert (own_runs / "canines" / "comparison.png").is_file()
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(runs, demo, tmp_path):
-    """A real process is killed between two epochs; --resume ends where no kill would have."""
+def test_an_interrupted_run_goes_on_to_the_same_bits(demo, tmp_path):
+    """Real processes are terminated, interrupted and killed; it ends where none would have been."""
     options = ["--task=animals", f"--data={demo}", f"--runs={tmp_path}", *SMALL_OPTIONS]
-    options = [option for option in options if "epochs" not in option] + ["--epochs=6"]
+    options = [option for option in options if "epochs" not in option] + ["--epochs=8", "--resume"]
     call = [sys.executable, "-m", "modnet_keras.tools", "train", *options]
-    process = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "epoch 2/6" in line:
-            break
-    while not (tmp_path / "animals" / "scratch" / "snapshot.npz").exists():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    steps = []
+    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
+        process = subprocess.Popen(
+            call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        shown = [line for _, line in zip(range(3), process.stdout, strict=False)]
+        assert "epoch" in shown[-1]
+        process.send_signal(number)
+        # A machine that is preempted has not much longer.
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == status and "Traceback" not in err
+        if number != signal.SIGKILL:
+            (line,) = (line for line in out.splitlines() if "saved after step" in line)
+            steps.append(int(line.split("step ")[1].split(" of ")[0]))
+    of_epoch = load_snapshot(tmp_path / "animals" / "scratch" / "snapshot.npz")
+    assert of_epoch.step >= steps[1] >= steps[0] > 0
     resumed = train("animals", data=demo, runs=tmp_path, resume=True)
-    assert [row["epoch"] for row in resumed.history] == [1, 2, 3, 4, 5, 6]
-    through = train("animals", data=demo, runs=tmp_path, name="through", **SMALL | {"epochs": 6})
+    assert [row["epoch"] for row in resumed.history] == [1, 2, 3, 4, 5, 6, 7, 8]
+    through = train("animals", data=demo, runs=tmp_path, name="through", **SMALL | {"epochs": 8})
     for path, value in weights(through.folder).items():
         np.testing.assert_array_equal(weights(resumed.folder)[path], value)
+    assert without_seconds(resumed) == without_seconds(through)
+    assert resumed.metrics == through.metrics
     assert not (resumed.folder / "snapshot.npz").exists()
+
+
+def without_seconds(run):
+    return [row | {"seconds": 0} for row in run.history]
+
+
+@pytest.mark.parametrize("option", ["--resume", "--overwrite"])
+def test_a_run_that_is_trained_by_another_process_is_left_alone(own_runs, command, option):
+    folder = own_runs / "canines" / "frozen"
+    (folder / "metrics.json").unlink()
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    options = ["train", "--task=canines", f"--runs={own_runs}", option]
+    with lock_folder(folder, "for this test"):
+        refused(command, 1, "canines/frozen' is being trained by another", options=options)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_run_that_another_process_began_meanwhile_is_left_alone(own_runs):
+    def begin(plan):
+        shutil.copytree(own_runs / "canines" / "frozen", plan.run.folder)
+
+    def begin_anew(plan):
+        text = (plan.run.folder / "config.json").read_text()
+        (plan.run.folder / "config.json").write_text(text.replace('"epochs": 2', '"epochs": 3'))
+
+    with pytest.raises(WorkError, match="was trained by another process meanwhile"):
+        train("canines", runs=own_runs, name="other", on_plan=begin)
+    shutil.copytree(own_runs / "canines" / "frozen", own_runs / "canines" / "third")
+    (own_runs / "canines" / "third" / "metrics.json").unlink()
+    with pytest.raises(WorkError, match="was trained by another process meanwhile"):
+        train("canines", runs=own_runs, name="third", resume=True, on_plan=begin_anew)
+    before = load_run(own_runs / "canines" / "frozen").metrics
+    assert load_run(own_runs / "canines" / "other").metrics == before
+
+
+def test_a_kill_while_a_run_is_replaced_leaves_one_that_has_not_begun(own_runs, monkeypatch):
+    """Wherever it falls: never what looks finished, never what would be gone on with."""
+    (own_runs / "canines" / "frozen" / "snapshot.npz").touch()
+    files = len(list((own_runs / "canines" / "frozen").iterdir()))
+    for removed in range(files - 1):
+        run = Run(shutil.copytree(own_runs / "canines" / "frozen", own_runs / str(removed)))
+        left = iter(range(removed))
+
+        def remove(path, *, unlink=Path.unlink, left=left, **options):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            unlink(path, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", remove)
+            patch.setattr(shutil, "rmtree", remove_tree(remove))
+            with pytest.raises(KeyboardInterrupt):
+                run.clear()
+        left = {path.name for path in run.folder.iterdir()}
+        assert "config.json" in left and len(left) == files - removed
+        assert removed == 0 or not run.is_finished or "snapshot.npz" not in left
+        assert removed < 2 or left.isdisjoint({"metrics.json", "snapshot.npz"})
+    run.clear()
+    assert [path.name for path in run.folder.iterdir()] == ["config.json"]
+
+
+def remove_tree(remove, rmtree=shutil.rmtree):
+    """Counts as one removal."""
+
+    def tree(folder):
+        (folder / "x").touch()
+        remove(folder / "x")
+        rmtree(folder)
+
+    return tree
 
 
 def test_a_finished_run_is_shown_again_by_resume(own_runs, command):

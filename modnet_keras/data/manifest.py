@@ -92,6 +92,8 @@ def read_manifest(file, root, fingerprint):
             rows = list(csv.reader(text))
     except OSError as error:
         raise WorkError(f"manifest '{file}' cannot be read: {error.strerror}.") from error
+    except csv.Error as error:
+        raise WorkError(f"manifest '{file}' is no CSV: {error}.") from error
     if not rows or tuple(rows[0]) != COLUMNS:
         raise WorkError(f"manifest '{file}' must start with the columns {','.join(COLUMNS)}.")
     for number, row in enumerate(rows[1:], start=2):
@@ -102,6 +104,8 @@ def read_manifest(file, root, fingerprint):
             )
         if Path(row[0]).is_absolute() or ".." in Path(row[0]).parts:
             raise WorkError(f"manifest '{file}', line {number}: '{row[0]}' leaves the data folder.")
+        if not row[0] or "\0" in row[0]:
+            raise WorkError(f"manifest '{file}', line {number}: {row[0]!r} is no path of a file.")
     return _assemble(
         Path(root),
         [(path, cls, int(label), split) for path, cls, label, split in rows[1:]],

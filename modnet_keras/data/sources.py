@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modnet_keras.data.image_check import IMAGE_SUFFIXES, check_image
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.files import cache_folder, write_whole
+from modnet_keras.files import cache_folder, read_json, write_whole
 
 BUILT_IN = ("demo", "tiny-imagenet")
 TINY_IMAGENET_ADDRESS = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
@@ -233,7 +233,7 @@ class _Remembered:
     and whether it was decoded.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     def __init__(self, root):
         name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
@@ -243,7 +243,7 @@ class _Remembered:
 
     def _read(self):
         try:
-            contents = json.loads(self.file.read_bytes())
+            contents = read_json(self.file)
             return dict(contents["files"]) if contents["version"] == self.VERSION else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}

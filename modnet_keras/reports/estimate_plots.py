@@ -1,6 +1,5 @@
 """The figure of an estimate: a point a fold, mean and interval a strategy."""
 
-import json
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from modnet_keras.errors import WorkError
+from modnet_keras.files import read_json
 from modnet_keras.reports.plots import save_figure
 from modnet_keras.studies.tables import ESTIMATE, ESTIMATE_DETAILS, ESTIMATE_FIGURE
 
@@ -78,7 +78,7 @@ def read_estimate(task_folder):
     try:
         numbers = dict.fromkeys(("val_fraction", *SHOWN), float)
         rows = pd.read_csv(task_folder / ESTIMATE, dtype={"strategy": str}).astype(numbers)
-        details = json.loads((task_folder / ESTIMATE_DETAILS).read_text())
+        details = read_json(task_folder / ESTIMATE_DETAILS)
         means = {}
         for entry in details["strategies"]:
             at = means.setdefault((entry["val_fraction"], entry["measure"]), {})

@@ -1,6 +1,5 @@
 """Figures of the forgetting test: what runs kept of the parent's task, and what lost it."""
 
-import json
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from modnet_keras.errors import WorkError
+from modnet_keras.files import read_json
 from modnet_keras.reports.plots import save_figure
 from modnet_keras.studies.tables import (
     ALL_STAGES,
@@ -97,7 +97,7 @@ def draw_attribution(task_folder):
 def _read_forgetting(file):
     """A row a line of the figure, split and measure; the task; its parent."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = read_json(file)
         rows = []
         for entry in found["baselines"]:
             label = f"before: {_shorten(entry['run'])}"

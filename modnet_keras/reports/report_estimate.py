@@ -1,11 +1,11 @@
 """What the report says of an estimate: figures, a table, and a sentence on every two strategies."""
 
 import contextlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from modnet_keras.errors import WorkError
+from modnet_keras.files import read_json
 from modnet_keras.reports.estimate_plots import SHOWN, read_estimate
 from modnet_keras.reports.report_figures import draw_estimate_panel
 from modnet_keras.reports.report_runs import plain_text
@@ -40,7 +40,7 @@ def read_estimated_tasks(runs):
     for file in sorted(Path(runs).glob(f"*/{ESTIMATE_DETAILS}")):
         entry = EstimatedTask(plain_text(file.parent.name))
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-            details = json.loads(file.read_text())
+            details = read_json(file)
             entry.task, entry.data = Task.from_dict(details), str(details["options"]["data"])
         found.append(entry)
     return found

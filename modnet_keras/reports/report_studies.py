@@ -1,10 +1,9 @@
 """What the report says of forgetting: the files beside a task's runs, and a sentence on each."""
 
-import csv
-import json
 from pathlib import Path
 
 from modnet_keras.errors import WorkError
+from modnet_keras.files import read_json, read_table
 from modnet_keras.reports.report_runs import plain_text
 from modnet_keras.studies.tables import (
     ALL_STAGES,
@@ -47,7 +46,7 @@ def read_studies(folder):
         file = Path(folder) / name
         try:
             studies[key] = read(file) if file.is_file() else None
-        except (OSError, LookupError, TypeError, ValueError, AttributeError, csv.Error) as error:
+        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             studies[key] = None
             studies["problems"].append(
                 f"'{file}' cannot be used ({type(error).__name__}: {error}); measure it anew with "
@@ -87,7 +86,7 @@ def signed(value):
 
 def _read_forgetting(file):
     """The parent task, rows of before and after, and the sentence."""
-    details = json.loads(file.read_text())
+    details = read_json(file)
     baselines = {(row["run"], row["split"]): row for row in details["baselines"]}
     rows = [
         _forgetting_row(row, baselines[row["parent_run"], row["split"]]) for row in details["runs"]
@@ -207,11 +206,10 @@ def _read_repair(file):
 
 
 def _read_rows(file, columns):
-    with file.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
-        rows = [
-            {key: float(row[key]) if key in _NUMBERS else plain_text(row[key]) for key in columns}
-            for row in csv.DictReader(text)
-        ]
+    rows = [
+        {key: float(row[key]) if key in _NUMBERS else plain_text(row[key]) for key in columns}
+        for row in read_table(file)
+    ]
     if not rows:
         raise ValueError("no rows in it")
     unknown = {row["split"] for row in rows} - SPLIT_NAMES.keys()

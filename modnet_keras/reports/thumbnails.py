@@ -1,7 +1,6 @@
 """Pictures with predictions: samples and worst mistakes of a run, small enough for a page."""
 
 import base64
-import csv
 import hashlib
 import io
 import os
@@ -12,6 +11,7 @@ from PIL import Image, ImageOps
 from modnet_keras.data.image_check import MAX_PIXELS
 from modnet_keras.data.sources import find_source
 from modnet_keras.errors import CallError, WorkError
+from modnet_keras.files import read_table
 from modnet_keras.tasks.synsets import is_synset, synset_name
 from modnet_keras.training.run import PREDICTIONS
 
@@ -98,11 +98,10 @@ def _on_white(image):
 
 def _read_predictions(file):
     try:
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
-            rows = [_prediction(row) for row in csv.DictReader(text)]
+        rows = [_prediction(row) for row in read_table(file)]
         if not rows:
             raise ValueError("no pictures in it")
-    except (OSError, LookupError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, LookupError, TypeError, ValueError) as error:
         raise WorkError(
             f"'{file}' cannot be used ({type(error).__name__}: {error}); train the run anew with "
             "--overwrite."

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.files import write_whole
+from modnet_keras.files import UNFINISHED, write_whole
 from modnet_keras.serving import check_export
 from modnet_keras.serving.formats import FORMATS, get_format
 from modnet_keras.serving.model_card import CARD, is_model_card, model_card
@@ -22,7 +22,6 @@ from modnet_keras.serving.tree import Tree, as_tree
 TOLERANCE = 1e-4
 """No probability may differ by more from that of the network as it was trained, in float32."""
 
-UNFINISHED = ".unfinished-"
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 

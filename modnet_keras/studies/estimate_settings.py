@@ -4,7 +4,7 @@ import json
 import shutil
 
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.files import write_whole
+from modnet_keras.files import UNFINISHED, read_json, write_whole
 from modnet_keras.studies.resplits import plan_resplits
 from modnet_keras.studies.tables import (
     ESTIMATE,
@@ -52,7 +52,7 @@ def refuse_existing(folder, resume, overwrite):
 def _holds_something(folder):
     # A start that was killed at once leaves an empty folder, or a file that is not whole.
     return folder.is_dir() and any(
-        not file.name.startswith(".unfinished-") for file in folder.iterdir()
+        not file.name.startswith(UNFINISHED) for file in folder.iterdir()
     )
 
 
@@ -76,7 +76,7 @@ def read_settings(folder):
     """
     file = folder / ESTIMATE_SETTINGS
     try:
-        stored = json.loads(file.read_text())
+        stored = read_json(file)
         missing = [key for key in _KEYS if key not in stored]
     except FileNotFoundError:
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from modnet_keras.data.manifest import draw_manifest
 from modnet_keras.data.sources import find_source, index_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError, unknown_name
-from modnet_keras.files import write_table, write_whole
+from modnet_keras.files import lock_folder, read_json, write_table, write_whole
 from modnet_keras.studies.comparison import compare, summarise
 from modnet_keras.studies.estimate_settings import (
     describe_splits,
@@ -159,16 +159,36 @@ def estimate(
         if on_plan:
             names = [split.name for split in splits]
             on_plan(source.root, names, _runs_of_split(task, strategies))
-        if overwrite and folder.exists():
-            remove_estimate(folder)
-        write_settings(folder, settings)
         fold_jobs = [_job(split, folder, settings) for split in splits]
-        failed = _run(run_jobs, fold_jobs, on_event)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Not the estimate's own folder, which is moved aside when it is replaced.
+        with lock_folder(folder.parent, f"estimate '{folder}' is being trained"):
+            _refuse_changed(folder, stored, overwrite)
+            if overwrite and folder.exists():
+                remove_estimate(folder)
+            write_settings(folder, settings)
+            failed = _run(run_jobs, fold_jobs, on_event)
+            return _conclude(task, settings, fold_jobs, failed)
+
+
+def _refuse_changed(folder, stored, overwrite):
+    """Refuse an estimate that another process has begun or added to since it was looked at."""
+    if not overwrite and read_settings(folder) != stored:
+        raise WorkError(
+            f"estimate '{folder}' was changed by another process meanwhile; call again with "
+            "--resume."
+        )
+
+
+def _conclude(task, settings, fold_jobs, failed):
+    """What all folds that are done say together; its tables are written."""
     rows = [row for job in fold_jobs for row in _read_rows(job)]
     if not rows:
         raise WorkError(f"every fold failed; {failed[0]['fold']}: {failed[0]['reason']}")
+    folder = Path(fold_jobs[0]["folder"]).parents[1]
+    strategies = settings["strategies"]
     result = Estimate(
-        folder.parent,
+        folder,
         [{key: row[key] for key in ESTIMATE_COLUMNS} for row in rows],
         summarise(rows, strategies),
         compare(rows, strategies),
@@ -282,7 +302,7 @@ def _read_rows(job):
     """
     file = Path(job["folder"]) / FOLD_RESULT
     try:
-        rows = {row["strategy"]: row for row in json.loads(file.read_text())["rows"]}
+        rows = {row["strategy"]: row for row in read_json(file)["rows"]}
         whole = all(is_whole_row(row) for row in rows.values())
     except (OSError, ValueError, LookupError, TypeError):
         return []

@@ -15,7 +15,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from modnet_keras.errors import CallError, WorkError
+from modnet_keras.errors import TERMINATED, CallError, WorkError
 from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.tables import FOLD_LOG
 
@@ -24,8 +24,9 @@ def main():
     """Train the fold that standard input describes."""
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_caller, daemon=True).start()
-    # Ctrl-C reaches every process of a terminal; the caller decides.
+    # Ctrl-C reaches every process of a terminal; the caller decides, and has us end by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _save_and_end)
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     run_job(job, lambda event: events.write(json.dumps(event) + "\n"))
 
@@ -74,6 +75,11 @@ def _output_in_log(folder):
         for place, stream in enumerate(kept, start=1):
             os.dup2(stream, place)
             os.close(stream)
+
+
+def _save_and_end(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(TERMINATED)
 
 
 def _end_with_caller():

@@ -13,12 +13,8 @@ from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.networks import predict_all
 from modnet_keras.studies.tables import FOLD_RESULT
 from modnet_keras.tasks import Task
-from modnet_keras.training.trainer import (
-    evaluation_dataset,
-    own_manifest,
-    train,
-    undecodable_named,
-)
+from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
+from modnet_keras.training.trainer import own_manifest, train
 
 PARENT, CHILD = "parent", "child"
 

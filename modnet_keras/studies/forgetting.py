@@ -34,12 +34,12 @@ from modnet_keras.studies.tables import (
     REPAIR,
 )
 from modnet_keras.tasks import load_task
-from modnet_keras.training.plan import configure_threads
-from modnet_keras.training.trainer import (
+from modnet_keras.training.datasets import (
     EVALUATION_BATCH,
     evaluation_dataset,
     undecodable_named,
 )
+from modnet_keras.training.plan import configure_threads
 
 # No run's name: those are strings.
 BASELINE = ("baseline",)

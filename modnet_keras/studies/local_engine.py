@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from pathlib import Path
 from modnet_keras.errors import CallError
 from modnet_keras.studies.fold_events import failure, is_last
 from modnet_keras.studies.tables import FOLD_LOG
+
+SECONDS_TO_SAVE = 8
+"""What a fold has for its snapshot; who is to end on SIGTERM is killed soon after."""
 
 
 def check_jobs(side_by_side):
@@ -95,8 +99,14 @@ class _Processes:
     def stop(self):
         with self.lock:
             self.stopped = True
-            for process in self.running:
-                process.kill()
+            running = list(self.running)
+        for process in running:
+            process.terminate()
+        latest = time.monotonic() + SECONDS_TO_SAVE
+        for process in running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, latest - time.monotonic()))
+            process.kill()
 
     def _share_cores(self):
         """Deal the cores out anew, so that the last fold has all of them."""

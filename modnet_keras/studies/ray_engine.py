@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.files import cache_folder
+from modnet_keras.files import UNFINISHED, cache_folder
 from modnet_keras.studies.fold_events import failure, is_last
 from modnet_keras.studies.fold_process import run_job
 from modnet_keras.studies.shipping import pack, ship_pictures, unpack, unship_pictures
@@ -283,7 +283,7 @@ def _train_shipped(job, tell, pictures, state):
     folder = cache_folder() / "shipped" / job["call"] / job["name"]
     if not folder.exists():
         # What a worker that was lost has left here would be further than the caller's.
-        fresh = folder.with_name(f".unfinished-{os.getpid()}-{folder.name}")
+        fresh = folder.with_name(f"{UNFINISHED}{os.getpid()}-{folder.name}")
         unpack(state, fresh, data)
         fresh.mkdir(parents=True, exist_ok=True)
         fresh.rename(folder)

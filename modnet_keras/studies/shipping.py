@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from modnet_keras.data.sources import find_source, index_source
-from modnet_keras.files import cache_folder, write_whole
+from modnet_keras.files import UNFINISHED, cache_folder, write_whole
 from modnet_keras.studies.tables import FOLD_RESULT
 from modnet_keras.training.run import CONFIG, METRICS, SNAPSHOT
 
@@ -64,7 +64,7 @@ def unship_pictures(references, get, fingerprint):
         # Someone has cleared a part of the cache.
         shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".unfinished-"))
+    unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=UNFINISHED))
     try:
         with tarfile.open(fileobj=_ChunkReader(references, get), mode="r|") as archive:
             archive.extractall(unpacked, filter="data")
@@ -89,7 +89,7 @@ def pack(folder, sent=None):
         for file in sorted(Path(folder).rglob("*"), key=_order_of_packing):
             status = file.stat()
             state = status.st_size, status.st_mtime_ns
-            is_whole = file.is_file() and not file.name.startswith(".unfinished-")
+            is_whole = file.is_file() and not file.name.startswith(UNFINISHED)
             if is_whole and file.name != SNAPSHOT and sent.get(file) != state:
                 sent[file] = state
                 archive.add(file, file.relative_to(folder), recursive=False)

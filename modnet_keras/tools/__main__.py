@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
-from modnet_keras.errors import CallError, WorkError, printable, unknown_name
+from modnet_keras.errors import TERMINATED, CallError, WorkError, printable, unknown_name
 from modnet_keras.quiet import stderr_dropped
 from modnet_keras.tools.arguments import Command, checked_call, signature_of
 
@@ -65,8 +65,6 @@ COMMANDS = {
         "modnet report --runs=runs",
     ),
 }
-
-_TERMINATED = 143
 
 
 def main(arguments: Sequence[str] | None = None, commands: Mapping[str, Command] = COMMANDS) -> int:
@@ -169,7 +167,7 @@ def _termination_as_exit() -> Iterator[None]:
     def leave(*_: object) -> NoReturn:
         # A second one would break into the clearing away.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(_TERMINATED)
+        raise SystemExit(TERMINATED)
 
     previous = signal.signal(signal.SIGTERM, leave)
     try:

@@ -102,7 +102,11 @@ WatchParent = Annotated[
     boolean("log every epoch the parent's accuracy under the child's weights, on a sample"),
 ]
 Repair = Annotated[bool, boolean("try what brings the parent back without training the child anew")]
-Resume = Annotated[bool, boolean("go on with an interrupted run from its last epoch")]
+SnapshotSeconds = Annotated[
+    float,
+    positive_number("time between two snapshots, which --resume goes on from", "SECONDS"),
+]
+Resume = Annotated[bool, boolean("go on with an interrupted run from its last snapshot")]
 Overwrite = Annotated[bool, boolean("replace the named task's run if it is there")]
 TableFile = Annotated[
     Path | None,

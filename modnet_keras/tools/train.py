@@ -6,6 +6,7 @@ from rich.console import Console
 
 from modnet_keras.tools import options as option
 from modnet_keras.tools.output import show_table
+from modnet_keras.training.plan import SNAPSHOT_SECONDS
 
 
 def train(
@@ -26,6 +27,7 @@ def train(
     augment_val: option.AugmentVal = None,
     precision: option.Precision = None,
     watch_parent: option.WatchParent = None,
+    snapshot_seconds: option.SnapshotSeconds = SNAPSHOT_SECONDS,
     resume: option.Resume = False,
     overwrite: option.Overwrite = False,
 ) -> None:
@@ -35,6 +37,9 @@ def train(
     --data names another. The run is the folder RUNS/TASK/NAME: config.json, manifest.csv,
     history.csv and .png, metrics.json, model.keras and tensorboard/. Without --data the pictures
     are the demo's, drawn on the spot.
+
+    A training that was killed, or interrupted by Ctrl-C or SIGTERM, goes on by --resume from its
+    last snapshot, and ends in the same bits as without.
 
     Examples
     --------
@@ -73,6 +78,7 @@ def train(
             augment_val=augment_val,
             precision=precision,
             watch_parent=watch_parent,
+            snapshot_seconds=snapshot_seconds,
             resume=resume,
             overwrite=overwrite,
             on_plan=announce,

@@ -1,4 +1,4 @@
-"""What happens between the epochs of a training: validation, records, and a word to the user."""
+"""What happens between a training's steps and epochs: validation, records, word to the user."""
 
 import sys
 import time
@@ -73,24 +73,41 @@ class StopOnNaN(keras.callbacks.Callback):
         """Look at the loss so far."""
         if not np.isfinite(logs["loss"]):
             raise WorkError(
-                f"run '{self.run.folder}': the loss is {logs['loss']} at step {batch + 1} of an "
-                "epoch; train anew with a lower --learning_rate and --overwrite."
+                f"run '{self.run.folder}': the loss is {logs['loss']} at step "
+                f"{int(self.model.optimizer.iterations)}; train anew with a lower --learning_rate "
+                "and --overwrite."
             )
 
 
 class Records(keras.callbacks.Callback):
-    """Writes `history.csv` and the snapshot after every epoch."""
+    """Writes `history.csv` after every epoch, and a snapshot then and every so many seconds."""
 
-    def __init__(self, run, history):
-        """Take the run and the rows of the epochs that are done already."""
+    def __init__(self, plan, snapshot, snapshot_seconds):
+        """Take the plan, the snapshot that the training goes on from, and the time between two."""
         super().__init__()
-        self.run = run
-        self.history = history
+        self.folder = plan.run.folder
+        self.steps_per_epoch = plan.config["steps_per_epoch"]
+        self.history = list(snapshot.history) if snapshot else []
+        self.broken_off = snapshot if snapshot and snapshot.epoch else None
+        self.snapshot_seconds = snapshot_seconds
+        self.is_under_way = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock and note the rate of the first step."""
-        self.started = time.perf_counter()
-        self.rate = base_learning_rate(self.model.optimizer)
+        """Start the clock and note the rate of the first step, or take up what was broken off."""
+        begun = {"learning_rate": base_learning_rate(self.model.optimizer), "seconds": 0.0}
+        if self.broken_off:
+            self.broken_off.restore_metrics(self.model)
+            begun = self.broken_off.epoch
+            self.broken_off = None
+        self.rate = begun["learning_rate"]
+        self.saved = time.perf_counter()
+        self.started = self.saved - begun["seconds"]
+        self.is_under_way = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Save, where the last time is long enough ago."""
+        if time.perf_counter() - self.saved >= self.snapshot_seconds:
+            self.save()
 
     def on_epoch_end(self, epoch, logs=None):
         """Add the epoch's row."""
@@ -100,8 +117,19 @@ class Records(keras.callbacks.Callback):
         row["learning_rate"] = self.rate
         row["seconds"] = round(time.perf_counter() - self.started, 3)
         self.history.append(row)
-        write_table(self.run.folder / HISTORY, self.history)
-        save_snapshot(self.run.folder / SNAPSHOT, self.model, epoch + 1, self.history)
+        write_table(self.folder / HISTORY, self.history)
+        self.save()
+
+    def save(self):
+        """Write the state after the last step, wherever the training stands; give that step."""
+        step = int(self.model.optimizer.iterations)
+        epoch = {}
+        if step > len(self.history) * self.steps_per_epoch:
+            seconds = round(time.perf_counter() - self.started, 3)
+            epoch = {"learning_rate": self.rate, "seconds": seconds}
+        save_snapshot(self.folder / SNAPSHOT, self.model, self.history, epoch)
+        self.saved = time.perf_counter()
+        return step
 
 
 class TellEpoch(keras.callbacks.Callback):
@@ -122,8 +150,8 @@ class TellEpoch(keras.callbacks.Callback):
 class ShowProgress(keras.callbacks.Callback):
     """A bar over all steps on a terminal, with the time left; elsewhere a line an epoch."""
 
-    def __init__(self, title, epochs, steps_per_epoch, done_epochs=0):
-        """Take what is trained and how long it takes."""
+    def __init__(self, title, epochs, steps, done=0):
+        """Take what is trained, its epochs, and its steps: all of them, and those done."""
         super().__init__()
         console = Console()
         self.epochs = epochs
@@ -137,12 +165,7 @@ class ShowProgress(keras.callbacks.Callback):
                 TimeRemainingColumn(),
                 console=console,
             )
-            self.row = self.bar.add_task(
-                title,
-                total=epochs * steps_per_epoch,
-                completed=done_epochs * steps_per_epoch,
-                shown="",
-            )
+            self.row = self.bar.add_task(title, total=steps, completed=done, shown="")
 
     def on_train_begin(self, logs=None):
         """Show the bar."""

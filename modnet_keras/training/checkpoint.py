@@ -1,7 +1,7 @@
-"""A training's state in one file: what `--resume` goes on from.
+"""A training's state in one file: what `--resume` goes on from, step by step.
 
-Keras's `BackupAndRestore` restores weights and the epoch only from two files that it writes in
-place, and keeps no history.
+Keras's `BackupAndRestore` restores the epoch alone, from two files that it writes in place one
+after the other, replays a whole epoch on the weights of its middle, and keeps no history.
 """
 
 import hashlib
@@ -13,47 +13,75 @@ from pathlib import Path
 import numpy as np
 
 from modnet_keras.errors import WorkError
-from modnet_keras.files import write_whole
+from modnet_keras.files import whole_file
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state after a whole epoch.
+    """The state between two steps.
+
+    Where the data go on follows from the step, and so does everything random: both are functions of
+    the step's number and the seed.
 
     Attributes
     ----------
-    epoch : int
-        Epochs done.
+    step : int
+        Steps done, over all epochs.
     history : list of dict
-        A row for each.
-    weights : dict
-        From each variable's path, the optimizer's with their place, to its value.
+        A row for each epoch that is done.
+    epoch : dict
+        Of the epoch that is under way: `learning_rate` at its first step, `seconds` so far. Empty
+        between epochs.
+    weights : dict of array
+        The variables of the model, the optimizer and, where an epoch is under way, the metrics.
     """
 
-    epoch: int
+    step: int
     history: list
+    epoch: dict
     weights: dict
 
     def restore(self, model):
-        """Set a compiled model, of the training that was saved, to this state."""
-        variables = _variables(model)
-        if variables.keys() != self.weights.keys():
-            odd = sorted(variables.keys() ^ self.weights.keys())
-            raise WorkError(f"the snapshot is of another model; it does not agree on {odd[:4]}.")
-        for name, variable in variables.items():
-            variable.assign(self.weights[name])
+        """Set a compiled model, of the training that was saved, and its optimizer to this state."""
+        _assign(_variables(model), self.weights, besides="metrics/")
+
+    def restore_metrics(self, model):
+        """Set a model's metrics to this state; `fit` resets them at the start of an epoch."""
+        _build_metrics(model)
+        _assign(_variables(model) | _metrics(model), self.weights)
 
 
-def save_snapshot(path, model, epoch, history):
-    """Write the state of a model after an epoch, whole, with a checksum at its end."""
-    weights = {name: np.asarray(variable) for name, variable in _variables(model).items()}
-    meta = json.dumps({"epoch": epoch, "history": history})
+def save_snapshot(path, model, history, epoch):
+    """Write the state of a model that is trained, whole, with a checksum at its end.
+
+    The file is read back before it takes the former one's place.
+
+    Parameters
+    ----------
+    path : path
+    model : keras.Model
+        Compiled by `compile_model`.
+    history : list of dict
+        A row for each epoch that is done.
+    epoch : dict
+        Of the epoch that is under way, as `Snapshot` has it; empty between epochs.
+    """
+    variables = _variables(model) | (_metrics(model) if epoch else {})
+    weights = {name: np.asarray(variable) for name, variable in variables.items()}
+    meta = {"step": int(model.optimizer.iterations), "history": history, "epoch": epoch}
     buffer = io.BytesIO()
-    np.savez(buffer, meta=np.array(meta), **weights)
-    contents = buffer.getvalue()
-    write_whole(path, contents + hashlib.sha256(contents).digest())
+    np.savez(buffer, meta=np.array(json.dumps(meta)), **weights)
+    digest = hashlib.sha256(buffer.getbuffer()).digest()
+    with whole_file(path) as temporary:
+        with temporary.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.write(digest)
+        if not _is_whole(*_split(temporary.read_bytes())):
+            raise WorkError(
+                f"snapshot '{path}' does not read as it was written; is the disk broken?"
+            )
 
 
 def load_snapshot(path):
@@ -70,16 +98,27 @@ def load_snapshot(path):
         If the file is damaged.
     """
     try:
-        contents = Path(path).read_bytes()
+        body, digest = _split(Path(path).read_bytes())
     except FileNotFoundError:
         return None
-    body, digest = contents[:-_DIGEST_BYTES], contents[-_DIGEST_BYTES:]
-    if hashlib.sha256(body).digest() != digest:
+    if not _is_whole(body, digest):
         raise WorkError(f"snapshot '{path}' is damaged; train anew with --overwrite.")
     with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
         weights = {name: arrays[name] for name in arrays.files if name != "meta"}
         meta = json.loads(str(arrays["meta"]))
-    return Snapshot(meta["epoch"], meta["history"], weights)
+    if meta.keys() != {"step", "history", "epoch"}:
+        raise WorkError(
+            f"snapshot '{path}' was written by another version; train anew with --overwrite."
+        )
+    return Snapshot(**meta, weights=weights)
+
+
+def _is_whole(body, digest):
+    return hashlib.sha256(body).digest() == digest
+
+
+def _split(contents):
+    return contents[:-_DIGEST_BYTES], contents[-_DIGEST_BYTES:]
 
 
 def _variables(model):
@@ -88,3 +127,31 @@ def _variables(model):
     for place, variable in enumerate(model.optimizer.variables):
         names[f"optimizer/{place}/{variable.path}"] = variable
     return names
+
+
+def _metrics(model):
+    return {
+        f"metrics/{metric.name}/{place}": variable
+        for metric in model.metrics
+        for place, variable in enumerate(metric.variables)
+    }
+
+
+def _build_metrics(model):
+    """Make the metrics' variables, as Keras does only at a training's first batch."""
+    nothing = np.zeros((1, 1), "float32")
+    model.compute_metrics(None, nothing, nothing)
+    model.reset_metrics()
+
+
+def _assign(variables, weights, besides=None):
+    """Set all variables by name; one that is in `weights` alone must begin with `besides`."""
+    odd = sorted(
+        name
+        for name in variables.keys() ^ weights.keys()
+        if besides is None or not name.startswith(besides)
+    )
+    if odd:
+        raise WorkError(f"the snapshot is of another model; it does not agree on {odd[:4]}.")
+    for name, variable in variables.items():
+        variable.assign(weights[name])

@@ -26,6 +26,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 INHERITED = ("seed", "val_fraction", "fold", "image_size")
 SETTINGS_OF_RECIPE = ("image_size", "batch_size", "epochs", "learning_rate")
 INTRA_OP_THREADS = 2
+SNAPSHOT_SECONDS = 60
 # Beside the runs of a task: where an estimate keeps a runs folder for each of its folds.
 ESTIMATE_FOLDER = "estimate"
 
@@ -83,6 +84,8 @@ class Plan:
         None where there is nothing left to be trained.
     parent : Run or None
         Finished, or trained by an earlier plan.
+    is_resumed : bool
+        Whether a training is there that is gone on with.
     """
 
     run: Run
@@ -90,6 +93,12 @@ class Plan:
     config: dict
     manifest: Manifest | None
     parent: Run | None
+    is_resumed: bool
+
+    @property
+    def watches_parent(self):
+        """Whether something is trained that watches its parent."""
+        return self.manifest is not None and self.config["watch_parent"]
 
 
 def plan_training(
@@ -112,12 +121,12 @@ def plan_training(
         raise CallError(f"--watch_parent: task {task.name} is a root and has no parent to watch.")
     run = Run(Path(runs) / task.name / _checked_name(name or _resolve_strategy(task, strategy)))
     _refuse_existing(run, resume, overwrite)
-    resumed = run if resume and (run.folder / CONFIG).is_file() else None
+    resumed = run if resume and run.is_started else None
     strategy = _resolve_strategy(task, strategy, resumed)
     if resumed:
         _refuse_other_settings(resumed, task, options, parent)
         if resumed.is_finished:
-            return [Plan(run, task, run.config, None, None)]
+            return [Plan(run, task, run.config, None, None, is_resumed=True)]
         parent = _stored_parent(resumed)
     plans, parent_run, parent_config = _plan_parents(task, options, strategy, runs, parent, resume)
     if resumed:
@@ -134,13 +143,13 @@ def plan_training(
         )
     config |= _facts(task, strategy, config, manifest, run, parent_run)
     config |= _compute(task, strategy, config, manifest, parent_config)
-    return [*plans, Plan(run, task, config, manifest, parent_run)]
+    return [*plans, Plan(run, task, config, manifest, parent_run, resumed is not None)]
 
 
 def _refuse_existing(run, resume, overwrite):
     if not run.folder.exists() or (run.folder.is_dir() and not any(run.folder.iterdir())):
         return
-    if overwrite and not (run.folder / CONFIG).is_file():
+    if overwrite and not run.is_started:
         raise CallError(
             f"--overwrite: '{run.folder}' is no run, it holds no {CONFIG}, and is left alone; give "
             "another --name."
@@ -247,7 +256,7 @@ def _find_parent(task, strategy, runs, parent):
     """The parent's run that a child grows out of; None where there is none yet."""
     if parent is not None:
         run = Run(Path(parent).resolve())
-        if not (run.folder / CONFIG).is_file():
+        if not run.is_started:
             raise CallError(f"--parent={parent} is no run: it holds no {CONFIG}.")
         if run.config["task"] != task.parent.name:
             raise CallError(

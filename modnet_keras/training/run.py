@@ -1,15 +1,16 @@
 """A run: one training of one task by one strategy, and its folder."""
 
-import csv
 import json
+import shutil
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 
 from modnet_keras.data.manifest import read_manifest
 from modnet_keras.data.sources import find_source
 from modnet_keras.data.splits import is_fold_setting
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.files import write_whole
+from modnet_keras.files import UNFINISHED, read_json, read_table, write_whole
 from modnet_keras.tasks import Task
 
 CONFIG = "config.json"
@@ -20,7 +21,8 @@ MODEL = "model.keras"
 HASHES = "hashes.json"
 PREDICTIONS = "predictions.csv"
 SNAPSHOT = "snapshot.npz"
-
+FIRST_CLEARED = (METRICS, SNAPSHOT)
+"""What says that a run is finished, and what it would be gone on with."""
 
 CONFIG_TYPES = {
     "task": str,
@@ -75,6 +77,11 @@ class Run:
         return self.folder.name
 
     @property
+    def is_started(self):
+        """Whether there is a training to go on with: `config.json` is written before it."""
+        return (self.folder / CONFIG).is_file()
+
+    @property
     def is_finished(self):
         """Whether the training went to its end: `metrics.json` is written last."""
         return (self.folder / METRICS).is_file()
@@ -84,8 +91,10 @@ class Run:
         """Every resolved setting."""
         config = self._read_json(CONFIG, CONFIG_TYPES)
         for key, kind in CONFIG_TYPES.items():
-            if not isinstance(config[key], kind):
-                raise self.damaged(CONFIG, f"{key} is {config[key]!r}")
+            value = config[key]
+            # JSON knows no infinity, but numbers that are too large to be others.
+            if not isinstance(value, kind) or (isinstance(value, float) and not isfinite(value)):
+                raise self.damaged(CONFIG, f"{key} is {value!r}")
         # Runs that are older than folds have no such key.
         if not is_fold_setting(config.get("fold")):
             raise self.damaged(CONFIG, f"fold is {config['fold']!r}")
@@ -113,11 +122,10 @@ class Run:
     def history(self):
         """A row an epoch."""
         try:
-            with (self.folder / HISTORY).open(newline="") as text:
-                rows = [
-                    {key: float(value) for key, value in row.items()}
-                    for row in csv.DictReader(text)
-                ]
+            rows = [
+                {key: float(value) for key, value in row.items()}
+                for row in read_table(self.folder / HISTORY)
+            ]
         except (OSError, ValueError, TypeError) as error:
             raise self.damaged(HISTORY, error) from error
         if not rows or "epoch" not in rows[0]:
@@ -148,13 +156,31 @@ class Run:
         root = find_source(data or self.config["data"]).root
         return read_manifest(self.folder / MANIFEST, root, self.config["fingerprint"])
 
+    def clear(self):
+        """Remove all that the folder holds but `config.json`, which another is to replace.
+
+        A kill on the way leaves a run that has not begun, which can be gone on with or replaced.
+        """
+        for path in sorted(self.folder.iterdir(), key=lambda path: path.name not in FIRST_CLEARED):
+            if path.name == CONFIG:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def sweep(self):
+        """Remove the files that were being written when a training was killed."""
+        for path in self.folder.glob(f"{UNFINISHED}*"):
+            path.unlink()
+
     def write_json(self, name, contents):
         """Write one of the run's JSON files."""
         write_whole(self.folder / name, json.dumps(contents, indent=2) + "\n")
 
     def _read_json(self, name, keys):
         try:
-            contents = json.loads((self.folder / name).read_text())
+            contents = read_json(self.folder / name)
             missing = [key for key in keys if key not in contents]
         except (OSError, ValueError, TypeError) as error:
             raise self.damaged(name, error) from error

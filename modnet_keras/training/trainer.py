@@ -1,33 +1,30 @@
 """Training: from a call to a finished run folder, ancestors first."""
 
-import contextlib
-import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 from scipy.special import expit
 
-from modnet_keras.data.decode_check import find_undecodable
-from modnet_keras.data.input_pipeline import DEVIATION, MEAN, build_dataset
 from modnet_keras.data.manifest import SPLITS, build_manifest
 from modnet_keras.errors import WorkError
-from modnet_keras.files import whole_file, write_table
-from modnet_keras.models import build_model, grow, hash_parts, tap
+from modnet_keras.files import lock_folder, whole_file, write_table
+from modnet_keras.models import build_model, grow, hash_parts
 from modnet_keras.tasks import load_task
-from modnet_keras.training import callbacks as ours
+from modnet_keras.training.callbacks import Records
 from modnet_keras.training.checkpoint import load_snapshot
+from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
+from modnet_keras.training.fitting import fit
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import compile_model
 from modnet_keras.training.plan import (
+    SNAPSHOT_SECONDS,
     Options,
     check_parent,
     configure_threads,
     plan_training,
     split_settings,
 )
-from modnet_keras.training.recipes import get_recipe
 from modnet_keras.training.run import (
     CONFIG,
     HASHES,
@@ -36,12 +33,10 @@ from modnet_keras.training.run import (
     MODEL,
     PREDICTIONS,
     SNAPSHOT,
+    Run,
 )
 from modnet_keras.training.strategies import get_strategy
-from modnet_keras.training.watch import ParentWatch, sample_of_parent
-
-EVALUATION_BATCH = 256
-SAMPLE_PICTURES = 8
+from modnet_keras.training.watch import sample_of_parent
 
 
 def train(
@@ -53,6 +48,7 @@ def train(
     parent=None,
     resume=False,
     overwrite=False,
+    snapshot_seconds=SNAPSHOT_SECONDS,
     on_plan=None,
     on_epoch=None,
     on_finished=None,
@@ -74,6 +70,9 @@ def train(
     resume, overwrite : bool
         Go on with the run if it is there, or replace it. Without either an existing run is
         refused.
+    snapshot_seconds : float
+        Time between two snapshots within an epoch; there is one after every epoch besides. What is
+        resumed goes on from the last one's step, and ends in the same bits as if nothing had been.
     on_plan : callable, optional
         Called with each `Plan` before it is carried out.
     on_epoch : callable, optional
@@ -114,13 +113,13 @@ def train(
     )
     for plan in plans:
         check_parent(plan)
-        if _watches(plan) and plan.parent.is_finished:
+        if plan.watches_parent and plan.parent.is_finished:
             sample_of_parent(plan)
     for plan in plans:
         if on_plan:
             on_plan(plan)
         if plan.manifest is not None:
-            _carry_out(plan, overwrite and plan is plans[-1], on_epoch)
+            _carry_out(plan, overwrite and plan is plans[-1], snapshot_seconds, on_epoch)
         if on_finished:
             on_finished(plan)
     return plans[-1].run
@@ -197,24 +196,41 @@ def own_manifest(run, data=None):
     return manifest
 
 
-def _carry_out(plan, overwrite, on_epoch=None):
+def _carry_out(plan, overwrite, snapshot_seconds, on_epoch=None):
     model = _make_model(plan)
     folder = plan.run.folder
-    if overwrite and folder.exists():
-        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    snapshot = load_snapshot(folder / SNAPSHOT)
-    history = []
-    if snapshot:
-        snapshot.restore(model)
-        history = snapshot.history
-    else:
-        plan.manifest.write(folder / MANIFEST)
-        parent = plan.parent and plan.parent.hashes["after"]
-        plan.run.write_json(HASHES, {"before": hash_parts(model), "after": None, "parent": parent})
-        plan.run.write_json(CONFIG, plan.config)
-    _fit(model, plan, history, on_epoch)
-    _finish(model, plan)
+    with lock_folder(folder, f"run '{folder}' is being trained"):
+        _refuse_changed(plan, overwrite)
+        plan.run.clear() if overwrite else plan.run.sweep()
+        snapshot = load_snapshot(folder / SNAPSHOT)
+        if snapshot:
+            snapshot.restore(model)
+        else:
+            _write_beginning(plan, model)
+        fit(model, plan, Records(plan, snapshot, snapshot_seconds), on_epoch)
+        _finish(model, plan)
+
+
+def _refuse_changed(plan, overwrite):
+    """Refuse a run that another process has begun, or ended, since the plan was made."""
+    now = Run(plan.run.folder)
+    same = not now.is_finished and now.is_started == plan.is_resumed
+    if same and plan.is_resumed:
+        # What is planned was read before the folder was held.
+        same = now.config == plan.run.config
+    if not (same or overwrite):
+        raise WorkError(
+            f"run '{now.folder}' was trained by another process meanwhile; call again with "
+            "--resume, or give another --name."
+        )
+
+
+def _write_beginning(plan, model):
+    run, parent = plan.run, plan.parent and plan.parent.hashes["after"]
+    plan.manifest.write(run.folder / MANIFEST)
+    run.write_json(HASHES, {"before": hash_parts(model), "after": None, "parent": parent})
+    run.write_json(CONFIG, plan.config)
 
 
 def _make_model(plan):
@@ -236,96 +252,6 @@ def _make_model(plan):
     )
 
 
-def _fit(model, plan, history, on_epoch):
-    config, run = plan.config, plan.run
-    steps = config["steps_per_epoch"]
-    if len(history) == config["epochs"]:
-        return
-    stream = build_dataset(
-        plan.manifest,
-        "train",
-        epochs=config["epochs"],
-        start_step=len(history) * steps,
-        image_size=config["image_size"],
-        batch_size=config["batch_size"],
-        augment=config["augment"],
-        crop_area=get_recipe(config["recipe"]).crop_area,
-        seed=config["seed"],
-    )
-    watch = [_make_watch(model, plan)] if _watches(plan) else []
-    told = [ours.TellEpoch(plan, history, on_epoch)] if on_epoch else []
-    progress = ours.ShowProgress(
-        f"{plan.task.name} ({config['strategy']})", config["epochs"], steps, len(history)
-    )
-    try:
-        with undecodable_named(plan.manifest):
-            if not history:
-                _write_sample(run, stream)
-            model.fit(
-                stream,
-                epochs=config["epochs"],
-                initial_epoch=len(history),
-                steps_per_epoch=steps,
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    ours.StopOnNaN(run),
-                    ours.PlainLoss(),
-                    ours.Validation(
-                        evaluation_dataset(plan.manifest, "val", config),
-                        plan.manifest.labels("val"),
-                        config["image_size"],
-                    ),
-                    *watch,
-                    ours.Records(run, history),
-                    *told,
-                    keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
-                    progress,
-                ],
-            )
-    finally:
-        progress.close()
-
-
-def _watches(plan):
-    return plan.manifest is not None and plan.config["watch_parent"]
-
-
-def _make_watch(model, plan):
-    sample = sample_of_parent(plan)
-    with undecodable_named(sample):
-        return ParentWatch(
-            tap(model, plan.parent.model),
-            evaluation_dataset(sample, "val", plan.parent.config),
-            sample.labels("val"),
-        )
-
-
-@contextlib.contextmanager
-def undecodable_named(manifest):
-    """Name the picture that passed the quick check and that TensorFlow cannot decode."""
-    try:
-        yield
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
-        found = find_undecodable([path for split in SPLITS for path in manifest.paths(split)])
-        if not found:
-            raise
-        raise WorkError(
-            f"picture '{found[0]}' passed the quick check but cannot be decoded, one of "
-            f"{len(found)}; 'modnet data --check=full' has them left out: call it and start anew."
-        ) from error
-
-
-def _write_sample(run, stream):
-    """Let TensorBoard show what the training sees, as it is cropped and flipped."""
-    pictures, _ = next(iter(stream))
-    with tf.summary.create_file_writer(str(run.folder / "tensorboard" / "train")).as_default():
-        # Half of a batch are positives, which come first.
-        shown = tf.concat([pictures[:SAMPLE_PICTURES], pictures[-SAMPLE_PICTURES:]], axis=0)
-        shown = tf.clip_by_value(shown * DEVIATION + MEAN, 0.0, 1.0)
-        tf.summary.image("training pictures", shown, step=0, max_outputs=2 * SAMPLE_PICTURES)
-
-
 def _finish(model, plan):
     folder = plan.run.folder
     # Without the optimizer, so that it loads where only the layers are known.
@@ -344,21 +270,6 @@ def _finish(model, plan):
     )
     (folder / SNAPSHOT).unlink(missing_ok=True)
     plan.run.model = plain
-
-
-def evaluation_dataset(manifest, split, config):
-    """A split's pictures as a run of these settings evaluates them: all, once, in order."""
-    augmented = config["augment_val"] and split == "val"
-    return build_dataset(
-        manifest,
-        split,
-        training=False,
-        image_size=config["image_size"],
-        batch_size=EVALUATION_BATCH,
-        augment=config["augment"] if augmented else "none",
-        crop_area=get_recipe(config["recipe"]).crop_area,
-        seed=config["seed"],
-    )
 
 
 def _predict_split(model, manifest, split, config):
