@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from modnet_keras.data import image_check
 from modnet_keras.data.image_check import IMAGE_SUFFIXES, check_image
 
 ROWS, COLUMNS = np.mgrid[0:40, 0:56]
@@ -82,6 +83,7 @@ UNREADABLE = {
     "a JPEG of 2 channels": patched(JPEG, FRAME + 9, b"\x02"),
     "over 50 megapixels (20000 x 20000)": patched(JPEG, FRAME + 5, b"\x4e\x20\x4e\x20"),
     "an image without pixels (0 x 40)": patched(JPEG, FRAME + 7, bytes(2)),
+    "damaged JPEG: marker D0 before the picture data": JPEG[:20] + b"\xff\xd0" + JPEG[20:],
     "truncated PNG: no header": PNG[:20],
     "truncated PNG: no end mark": PNG[:-12],
     "damaged PNG: wrong header": patched(PNG, 20, b"\xff"),
@@ -127,6 +129,32 @@ def test_a_thumbnail_s_end_marker_does_not_pass_for_the_picture_s(tmp_path):
     segment = b"\xff\xe1" + struct.pack(">H", 2 + len(thumbnail)) + thumbnail
     (tmp_path / "picture.jpg").write_bytes(JPEG[:2] + segment + JPEG[2:-20])
     assert check_image(tmp_path / "picture.jpg") == "truncated JPEG: no end marker"
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_an_end_marker_far_before_a_long_tail_is_found(tmp_path, monkeypatch, cut):
+    """Also where it lies across two of the pieces that are searched one by one."""
+    film = bytes(range(250)) * 40
+    monkeypatch.setattr(image_check, "HEAD_BYTES", 700)
+    monkeypatch.setattr(image_check, "SEARCH_BYTES", 10)
+    for start in range(20):
+        contents = JPEG[:-2] + bytes(start) + JPEG[len(JPEG) - 2 : len(JPEG) - cut] + film
+        (tmp_path / "picture").write_bytes(contents)
+        reason = "truncated JPEG: no end marker" if cut else None
+        assert check_image(tmp_path / "picture") == reason
+
+
+def test_a_file_that_is_cut_off_while_it_is_looked_at_is_truncated(tmp_path, monkeypatch):
+    (tmp_path / "picture").write_bytes(JPEG[:-2] + bytes(100_000))
+    real_open = os.open
+
+    def cut_off(path, *others):
+        descriptor = real_open(path, *others)
+        os.truncate(path, 70_000)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", cut_off)
+    assert check_image(tmp_path / "picture") == "truncated JPEG: no end marker"
 
 
 def test_what_cannot_be_opened_is_named(tmp_path, monkeypatch):

@@ -11,8 +11,11 @@ import tensorflow as tf
 
 from modnet_keras.data.decode import bytes_at, is_jpeg, kept_apart, starts_as
 from modnet_keras.data.image_check import (
+    ALONE,
     BGRA_MASKS,
     DECODED_FRAMES,
+    MAX_GIF_BLOCKS,
+    MAX_GIF_PIXELS,
     MAX_PIXELS,
     OTHER_FRAMES,
     PNG_BIT_DEPTHS,
@@ -49,12 +52,6 @@ PLAIN_BYTES = 640
 
 PLAIN_SEGMENT = 418
 """The length of libjpeg's four Huffman tables in one segment."""
-
-MAX_GIF_BLOCKS = 4000
-"""A frame mostly takes two, one of them for how long it is shown."""
-
-MAX_GIF_PIXELS = 4 * MAX_PIXELS
-"""Of all frames together. TensorFlow unpacks every frame, a byte a pixel, to take the first."""
 
 MAX_GIF_LOOKS = 10_000
 """Runs of equally long pieces of data in all blocks together."""
@@ -106,9 +103,7 @@ def _usual_bytes():
 
 USUAL_PLACES, LEAST, MORE = _usual_bytes()
 
-# By a marker's second byte. The ones that stand alone, without a length, have no business before
-# the picture data; what follows them would be one thing here and another to libjpeg.
-ALONE = (0x00, 0x01, *range(0xD0, 0xDA))
+# By a marker's second byte.
 PASSED_OVER = np.ones(256, bool)
 PASSED_OVER[[*OTHER_FRAMES, *ALONE, 0xDA]] = False
 METADATA = np.zeros(256, bool)
@@ -121,9 +116,8 @@ IS_FRAME[[*DECODED_FRAMES]] = True
 def is_usable(contents):
     """Whether `check_image` would let a picture pass; never raises.
 
-    It is stricter where decoding would take up too much: a marker that stands alone before a JPEG's
-    picture data, behind which another size could hide; frames of a GIF after the first that are too
-    large, one by one or together; and more segments, blocks or pieces than the limits above.
+    It is stricter where looking would take up too much: more segments of a JPEG, or lengths of a
+    GIF's pieces of data, than the limits above.
 
     It is laxer where decoding raises: a PNG's checksums and chunks are not looked at, nor more than
     the last of a JPEG's frame headers, of which there may be but one.

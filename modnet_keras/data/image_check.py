@@ -4,7 +4,6 @@ The format goes by the first bytes, not by the suffix. Headers, sizes and end ma
 pixels are not: what passes is whole and of a kind that `modnet_keras.data.decode` reads right.
 """
 
-import mmap
 import os
 import stat
 import struct
@@ -19,6 +18,12 @@ MAX_PIXELS = 50_000_000
 HEAD_BYTES = 1 << 16
 """How much of a file is read at once. A smaller file is checked whole."""
 
+READ_BYTES = 1 << 12
+"""How much is read at once elsewhere in a file."""
+
+SEARCH_BYTES = 1 << 20
+"""And where all of it is searched."""
+
 TAIL_BYTES = 1 << 12
 """Where the end mark of a larger file is looked for first: cameras and editors append to files."""
 
@@ -26,6 +31,20 @@ DECODED_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 """JPEG's baseline, extended and progressive frames, the latter two arithmetic-coded as well."""
 
 OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)
+
+ALONE = (0x00, 0x01, *range(0xD0, 0xDA))
+"""By their second byte, JPEG's markers without a length. Before the picture data they have no
+business; what follows them would be one thing here and another to libjpeg."""
+
+MAX_GIF_BLOCKS = 4000
+"""A frame mostly takes two, one of them for how long it is shown."""
+
+MAX_GIF_PIECES = 3_000_000
+"""Of data, at most 255 bytes each, in all blocks together."""
+
+MAX_GIF_PIXELS = 4 * MAX_PIXELS
+"""Of all frames together. TensorFlow unpacks every frame, a byte a pixel, to take the first."""
+
 PNG_BIT_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 PNG_END = b"IEND\xaeB`\x82"
 BGRA_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
@@ -66,28 +85,40 @@ def check_image(path, size=None):
 
 
 class _File:
-    """An open file whose first bytes are at hand."""
+    """An open file whose first bytes are at hand.
+
+    It is read and never mapped: who cuts off a mapped file ends the process that looks at it.
+    """
 
     def __init__(self, descriptor, size):
         self.descriptor = descriptor
         self.size = size
         self.head = os.read(descriptor, HEAD_BYTES)
+        self.read, self.read_from = self.head, 0
 
     def at(self, start, count):
         """`count` bytes from `start` on, fewer at the end of the file."""
         if start + count <= len(self.head) or self.size <= len(self.head):
             return self.head[start : start + count]
-        return os.pread(self.descriptor, count, start)
+        if not self.read_from <= start <= self.read_from + len(self.read) - count:
+            self.read = os.pread(self.descriptor, max(count, READ_BYTES), start)
+            self.read_from = start
+        return self.read[start - self.read_from :][:count]
 
     def ends_with(self, mark, after):
         """Whether `mark` stands behind `after`: near the end, else anywhere."""
         if self.size <= len(self.head):
             return self.head.find(mark, after) >= 0
-        start = max(after, self.size - TAIL_BYTES)
-        if mark in self.at(start, TAIL_BYTES):
+        if mark in self.at(max(after, self.size - TAIL_BYTES), TAIL_BYTES):
             return True
-        with mmap.mmap(self.descriptor, 0, prot=mmap.PROT_READ) as whole:
-            return whole.find(mark, after) >= 0
+        while piece := os.pread(self.descriptor, SEARCH_BYTES, after):
+            if mark in piece:
+                return True
+            if len(piece) < len(mark):
+                return False
+            # The mark may lie across two pieces.
+            after += len(piece) - len(mark) + 1
+        return False
 
 
 def _check(file):
@@ -133,6 +164,8 @@ def _check_jpeg(file):
             frame_seen = True
         elif marker in OTHER_FRAMES:
             raise _Unreadable("a lossless or hierarchical JPEG")
+        elif marker in ALONE:
+            raise _Unreadable(f"damaged JPEG: marker {marker:02X} before the picture data")
         position += 2 + (segment[2] << 8 | segment[3])
     if not frame_seen:
         raise _Unreadable("damaged JPEG: no frame header")
@@ -193,27 +226,52 @@ def _check_gif(file):
         raise _Unreadable("truncated GIF: no header")
     width, height, flags = struct.unpack_from("<HHB", head, 6)
     _check_size(width, height)
-    # The first frame alone is read: TensorFlow decodes a GIF as soon as that is whole.
-    position = 13 + _palette_bytes(flags)
-    while (block := file.at(position, 10))[:1] == b"!":
-        position = _end_of_gif_blocks(file, position + 2)
-    if len(block) < 10 or block[:1] != b",":
+    position, frames, pixels = 13 + _palette_bytes(flags), 0, 0
+    pieces = iter(range(MAX_GIF_PIECES))
+    for _ in range(MAX_GIF_BLOCKS):
+        block = file.at(position, 10)
+        if block[:1] == b"!":
+            position = _end_of_gif_data(file, position + 2, pieces)
+        elif block[:1] == b"," and len(block) == 10:
+            left, top, frame_width, frame_height, flags = struct.unpack("<HHHHB", block[1:])
+            # TensorFlow's canvas is as wide as the widest frame and as high as the highest.
+            width, height = max(width, left + frame_width), max(height, top + frame_height)
+            pixels += frame_width * frame_height
+            _check_gif_size(width, height, pixels)
+            position = _end_of_gif_data(file, position + 11 + _palette_bytes(flags), pieces)
+            frames += position is not None
+        else:
+            break
+        if position is None:
+            break
+    else:
+        raise _Unreadable(f"a GIF of over {MAX_GIF_BLOCKS} blocks")
+    # What is cut off after the first frame is no loss: TensorFlow decodes it, and takes that one.
+    if not frames:
         raise _Unreadable("truncated GIF: no picture data")
-    left, top, frame_width, frame_height, flags = struct.unpack("<HHHHB", block[1:])
-    _check_size(max(width, left + frame_width), max(height, top + frame_height))
-    _end_of_gif_blocks(file, position + 11 + _palette_bytes(flags))
+
+
+def _check_gif_size(width, height, pixels):
+    _check_size(width, height)
+    if pixels > MAX_GIF_PIXELS:
+        megapixels = MAX_GIF_PIXELS // 1_000_000
+        raise _Unreadable(f"a GIF whose frames have over {megapixels} megapixels together")
 
 
 def _palette_bytes(flags):
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _end_of_gif_blocks(file, position):
-    while length := file.at(position, 1):
+def _end_of_gif_data(file, position, pieces):
+    """Where the next block of a GIF starts; None where the file ends before."""
+    for _ in pieces:
+        length = file.at(position, 1)
+        if not length:
+            return None
         position += 1 + length[0]
         if not length[0]:
             return position
-    raise _Unreadable("truncated GIF: no picture data")
+    raise _Unreadable(f"a GIF of over {MAX_GIF_PIECES} pieces of data")
 
 
 def _check_bmp(file):
