@@ -9,7 +9,15 @@ import pytest
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
 
 IMAGES_PER_CLASS = 20
+LONGEST = ("test_kills", "test_train", "test_estimate", "test_forgetting", "test_watch",
+           "test_real_pictures", "test_hostile_pictures", "test_examples")  # fmt: skip
 SMALL = {"image_size": 32, "epochs": 2, "batch_size": 64, "precision": "float32"}
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files first that take longest, or one process would wait for the other's last."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

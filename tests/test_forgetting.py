@@ -154,7 +154,13 @@ def test_attribution_names_the_statistics_and_no_other_for_frozen_weights(traine
     forgot = next(
         row for row in measured.rows if row["run"] == "frozen-weights" and row["split"] == "val"
     )
-    assert whole["accuracy"] == forgot["accuracy"] != forgot["baseline_accuracy"]
+    assert whole["accuracy"] == forgot["accuracy"]
+    # So short a training need not turn a picture over, on every kind of processor, but logits move.
+    parent, drifted = (
+        load_run(trained / name).model for name in ("animals/scratch", "canines/frozen-weights")
+    )
+    pictures = np.random.default_rng(0).normal(size=(4, *parent.input_shape[1:])).astype("float32")
+    assert not np.array_equal(tap(drifted, parent)(pictures), parent(pictures))
     parent, child = (load_run(trained / name) for name in ("animals/scratch", "canines/finetune"))
     expected = by_hand(parent, child.model, ("gamma", "beta"))["accuracy"]
     assert expected == next(
