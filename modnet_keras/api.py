@@ -20,8 +20,8 @@ def train(task, **options):
     **options
         Those of `modnet_keras.training.trainer.train`, which are those of the command: strategy,
         data, runs, name, parent, seed, val_fraction, image_size, batch_size, epochs,
-        learning_rate, recipe, augment, augment_val, precision, watch_parent, snapshot_seconds,
-        resume, overwrite; and on_plan.
+        learning_rate, recipe, augment, augment_val, precision, devices, watch_parent,
+        snapshot_seconds, resume, overwrite; and on_plan.
 
     Returns
     -------

@@ -96,7 +96,7 @@ def build_dataset(
     labels = manifest.labels(split)
     keys = _image_keys(manifest.path[manifest.split == split])
     if training:
-        batch_size = _training_batch(labels, batch_size)
+        batch_size = training_batch(labels, batch_size)
         order = _training_order(labels, epochs, start_step, batch_size, seed)
         steps = max(0, epochs * _steps_per_epoch(labels, batch_size) - start_step)
     else:
@@ -148,7 +148,7 @@ def steps_per_epoch(manifest, batch_size):
     True
     """
     labels = manifest.labels("train")
-    return _steps_per_epoch(labels, _training_batch(labels, batch_size))
+    return _steps_per_epoch(labels, training_batch(labels, batch_size))
 
 
 def _normalise(picture, size):
@@ -184,7 +184,8 @@ def _image_keys(paths):
     return np.array([int.from_bytes(digest, "big", signed=True) for digest in digests], "int64")
 
 
-def _training_batch(labels, batch_size):
+def training_batch(labels, batch_size):
+    """Images of a training batch: as asked for, and no more than both sides have."""
     if batch_size < 2 or batch_size % 2:
         raise ValueError(
             "a training batch holds both classes equally, so its size is even. "

@@ -199,7 +199,7 @@ def _conclude(task, settings, fold_jobs, failed):
 
 
 def _checked_options(options):
-    for key in ("fold", "val_fraction", "watch_parent"):
+    for key in ("fold", "val_fraction", "watch_parent", "devices"):
         if key in options:
             raise CallError(f"estimate takes no {key}.")
     options = Options(**options)

@@ -19,7 +19,7 @@ from modnet_keras.tools.values import (
     text,
     whole_number,
 )
-from modnet_keras.training.plan import PRECISIONS
+from modnet_keras.training.plan import DEVICES, PRECISIONS
 from modnet_keras.training.recipes import RECIPES
 from modnet_keras.training.strategies import STRATEGIES
 
@@ -96,6 +96,10 @@ AugmentVal = Annotated[
 Precision = Annotated[
     str | None,
     choice("auto (the default) takes bfloat16 where it is computed natively", PRECISIONS),
+]
+Devices = Annotated[
+    str | None,
+    choice("all deals every batch out to all GPUs, or else CPUs; one where absent", DEVICES),
 ]
 WatchParent = Annotated[
     bool | None,

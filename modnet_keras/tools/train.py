@@ -26,6 +26,7 @@ def train(
     augment: option.Augment = None,
     augment_val: option.AugmentVal = None,
     precision: option.Precision = None,
+    devices: option.Devices = None,
     watch_parent: option.WatchParent = None,
     snapshot_seconds: option.SnapshotSeconds = SNAPSHOT_SECONDS,
     resume: option.Resume = False,
@@ -77,6 +78,7 @@ def train(
             augment=augment,
             augment_val=augment_val,
             precision=precision,
+            devices=devices,
             watch_parent=watch_parent,
             snapshot_seconds=snapshot_seconds,
             resume=resume,
@@ -102,7 +104,11 @@ def _announce(plan) -> None:
     print(
         f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
         f"{pictures['train']} pictures and {pictures['val']} for validation, "
-        f"{config['epochs']} epochs, {config['precision']}"
+        f"{config['epochs']} epochs, {config['precision']}{_on_devices(config['devices'])}"
     )
     for path, reason in sorted(plan.manifest.unreadable.items()):
         print(f"Left out: {path!r}: {reason}")
+
+
+def _on_devices(count) -> str:
+    return f", on {count} devices" if count > 1 else ""

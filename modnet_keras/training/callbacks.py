@@ -13,7 +13,7 @@ from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table
 from modnet_keras.training.checkpoint import save_snapshot
 from modnet_keras.training.metrics import compute_metrics
-from modnet_keras.training.optimizers import base_learning_rate
+from modnet_keras.training.optimizers import base_learning_rate, steps_done
 from modnet_keras.training.run import HISTORY, SNAPSHOT
 
 MEMORY_FOR_PICTURES = 2**29
@@ -46,11 +46,11 @@ class Validation(keras.callbacks.Callback):
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
 
     def _predict(self):
-        if not self.keeps:
-            return self.model.predict(self.dataset, verbose=0)
-        if self.batches is None:
-            self.batches = [pictures for pictures, _ in self.dataset]
-        return np.concatenate([self.logits_of(pictures).numpy() for pictures in self.batches])
+        batches = self.batches or (pictures for pictures, _ in self.dataset)
+        if self.keeps and self.batches is None:
+            batches = self.batches = list(batches)
+        # On one device, whatever the training runs on: another would have no rows of a last batch.
+        return np.concatenate([self.logits_of(pictures).numpy() for pictures in batches])
 
 
 class PlainLoss(keras.callbacks.Callback):
@@ -74,7 +74,7 @@ class StopOnNaN(keras.callbacks.Callback):
         if not np.isfinite(logs["loss"]):
             raise WorkError(
                 f"run '{self.run.folder}': the loss is {logs['loss']} at step "
-                f"{int(self.model.optimizer.iterations)}; train anew with a lower --learning_rate "
+                f"{steps_done(self.model)}; train anew with a lower --learning_rate "
                 "and --overwrite."
             )
 
@@ -122,7 +122,7 @@ class Records(keras.callbacks.Callback):
 
     def save(self):
         """Write the state after the last step, wherever the training stands; give that step."""
-        step = int(self.model.optimizer.iterations)
+        step = steps_done(self.model)
         epoch = {}
         if step > len(self.history) * self.steps_per_epoch:
             seconds = round(time.perf_counter() - self.started, 3)

@@ -14,7 +14,9 @@ import numpy as np
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import whole_file
+from modnet_keras.training.optimizers import steps_done
 
+METRICS_PREFIX = "metrics/"
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -45,7 +47,10 @@ class Snapshot:
 
     def restore(self, model):
         """Set a compiled model, of the training that was saved, and its optimizer to this state."""
-        _assign(_variables(model), self.weights, besides="metrics/")
+        lasting = {
+            name: w for name, w in self.weights.items() if not name.startswith(METRICS_PREFIX)
+        }
+        _assign(_variables(model), lasting)
 
     def restore_metrics(self, model):
         """Set a model's metrics to this state; `fit` resets them at the start of an epoch."""
@@ -70,7 +75,7 @@ def save_snapshot(path, model, history, epoch):
     """
     variables = _variables(model) | (_metrics(model) if epoch else {})
     weights = {name: np.asarray(variable) for name, variable in variables.items()}
-    meta = {"step": int(model.optimizer.iterations), "history": history, "epoch": epoch}
+    meta = {"step": steps_done(model), "history": history, "epoch": epoch}
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.array(json.dumps(meta)), **weights)
     digest = hashlib.sha256(buffer.getbuffer()).digest()
@@ -131,7 +136,7 @@ def _variables(model):
 
 def _metrics(model):
     return {
-        f"metrics/{metric.name}/{place}": variable
+        f"{METRICS_PREFIX}{metric.name}/{place}": variable
         for metric in model.metrics
         for place, variable in enumerate(metric.variables)
     }
@@ -140,17 +145,13 @@ def _metrics(model):
 def _build_metrics(model):
     """Make the metrics' variables, as Keras does only at a training's first batch."""
     nothing = np.zeros((1, 1), "float32")
-    model.compute_metrics(None, nothing, nothing)
+    with model.distribute_strategy.scope():
+        model.compute_metrics(None, nothing, nothing)
     model.reset_metrics()
 
 
-def _assign(variables, weights, besides=None):
-    """Set all variables by name; one that is in `weights` alone must begin with `besides`."""
-    odd = sorted(
-        name
-        for name in variables.keys() ^ weights.keys()
-        if besides is None or not name.startswith(besides)
-    )
+def _assign(variables, weights):
+    odd = sorted(variables.keys() ^ weights.keys())
     if odd:
         raise WorkError(f"the snapshot is of another model; it does not agree on {odd[:4]}.")
     for name, variable in variables.items():

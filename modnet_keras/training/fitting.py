@@ -13,6 +13,7 @@ from modnet_keras.training.datasets import (
     training_dataset,
     undecodable_named,
 )
+from modnet_keras.training.optimizers import steps_done
 from modnet_keras.training.run import HISTORY
 from modnet_keras.training.watch import ParentWatch, sample_of_parent
 
@@ -42,11 +43,11 @@ def fit(model, plan, records, on_epoch=None):
     if len(history) == epochs:
         return
     title = f"{plan.task.name} ({plan.config['strategy']})"
-    progress = ours.ShowProgress(title, epochs, steps, _steps_done(model))
+    progress = ours.ShowProgress(title, epochs, steps, steps_done(model))
     try:
         with undecodable_named(plan.manifest):
             callbacks = _make_callbacks(model, plan, records, on_epoch, progress)
-            if not _steps_done(model):
+            if not steps_done(model):
                 _write_sample(plan)
             _end_broken_off(model, plan, callbacks, len(history))
             if len(history) < epochs:
@@ -71,14 +72,10 @@ def _save_at_the_end(records, title, steps):
         print(f"{title}: saved after step {step} of {steps}; --resume goes on from there.")
 
 
-def _steps_done(model):
-    return int(model.optimizer.iterations)
-
-
 def _end_broken_off(model, plan, callbacks, epoch):
     """Bring an epoch to its end that was broken off in its midst, if one was."""
     steps = plan.config["steps_per_epoch"]
-    left = (epoch + 1) * steps - _steps_done(model)
+    left = (epoch + 1) * steps - steps_done(model)
     if left == 0:
         # Only what `fit` does after the last step is left.
         chain = keras.callbacks.CallbackList(callbacks, model=model)
@@ -92,7 +89,7 @@ def _end_broken_off(model, plan, callbacks, epoch):
 
 def _fit_epochs(model, plan, callbacks, until, steps):
     """Train to the end of an epoch, so many steps each, from where the optimizer stands."""
-    done = _steps_done(model)
+    done = steps_done(model)
     model.fit(
         training_dataset(plan.manifest, plan.config, done),
         epochs=until,

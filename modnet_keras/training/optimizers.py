@@ -192,4 +192,10 @@ def base_learning_rate(optimizer):
     """The rate for multiplier 1 at the optimizer's present step (a `MultiOptimizer` has none)."""
     fastest = max(optimizer.optimizers, key=lambda part: float(part.name.removeprefix("rate_")))
     multiplier = float(fastest.name.removeprefix("rate_"))
-    return float(fastest.learning_rate) / multiplier
+    return float(keras.ops.convert_to_numpy(fastest.learning_rate)) / multiplier
+
+
+def steps_done(model):
+    """Steps that a compiled model has been trained for, over all epochs."""
+    # Not `int`, which a variable that is mirrored on several devices does not take.
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))

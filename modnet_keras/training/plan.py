@@ -4,6 +4,7 @@ A plan is one run to be trained: of the task, and before it of each ancestor tha
 """
 
 import contextlib
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass, fields, replace
@@ -22,6 +23,7 @@ from modnet_keras.training.strategies import get_strategy
 from modnet_keras.version import installed_version
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+DEVICES = ("one", "all")
 # What a child has in common with its parent, so that one split serves the whole hierarchy.
 INHERITED = ("seed", "val_fraction", "fold", "image_size")
 SETTINGS_OF_RECIPE = ("image_size", "batch_size", "epochs", "learning_rate")
@@ -35,7 +37,8 @@ ESTIMATE_FOLDER = "estimate"
 class Options:
     """Settings of a training as a user gives them; None leaves one to its default.
 
-    `fold`, a `Fold`, takes the place of `val_fraction`; it is for the estimator.
+    `fold`, a `Fold`, takes the place of `val_fraction`; it is for the estimator. `devices` is "one"
+    or "all", and resolved a number.
     """
 
     data: str | None = None
@@ -51,6 +54,7 @@ class Options:
     augment_val: bool | None = None
     precision: str | None = None
     watch_parent: bool | None = None
+    devices: str | int | None = None
 
     def given(self):
         """Those that are not None, a dict."""
@@ -66,6 +70,7 @@ DEFAULTS = Options(
     augment_val=False,
     precision="auto",
     watch_parent=False,
+    devices=1,
 )
 
 
@@ -229,6 +234,8 @@ def check_options(options):
         value = getattr(options, key)
         if value is not None and value not in known:
             raise unknown_name(key, str(value), known)
+    if isinstance(options.devices, str) and options.devices not in DEVICES:
+        raise unknown_name("devices", options.devices, DEVICES)
     if options.batch_size is not None and (options.batch_size < 2 or options.batch_size % 2):
         raise CallError(
             f"batch_size must be even and at least 2, half of each class; found "
@@ -302,13 +309,17 @@ def resolve_options(options):
 
 
 def normalise_options(given):
-    """Options, by name, with `data` and `precision` as `config.json` has them."""
+    """Options, by name, with `data`, `precision` and `devices` as `config.json` has them."""
     given = dict(given)
     if "data" in given:
         source = find_source(given["data"])
         given["data"] = source.name if source.name in BUILT_IN else str(source.root)
     if given.get("precision") == "auto":
         given["precision"] = "bfloat16" if computes_bfloat16() else "float32"
+    if given.get("devices") in DEVICES:
+        from modnet_keras.training.devices import count_devices
+
+        given["devices"] = count_devices(given["devices"])
     return given
 
 
@@ -414,8 +425,15 @@ def _facts(task, strategy, config, manifest, run, parent_run):
 
 def _compute(task, strategy, config, manifest, parent_config):
     """Steps of the training and its multiply-adds, own and with those of what it grew out of."""
-    from modnet_keras.data.input_pipeline import steps_per_epoch
+    from modnet_keras.data.input_pipeline import steps_per_epoch, training_batch
 
+    batch = training_batch(manifest.labels("train"), config["batch_size"])
+    if batch % config["devices"]:
+        raise CallError(
+            f"--batch_size={config['batch_size']}: a batch of {batch} pictures cannot be dealt out "
+            f"evenly to {config['devices']} devices; give a multiple of "
+            f"{math.lcm(2, config['devices'])}, at most {batch}."
+        )
     steps = steps_per_epoch(manifest, config["batch_size"])
     flops = training_flops(
         task, config["image_size"], steps * config["batch_size"] * config["epochs"]

@@ -14,6 +14,7 @@ from modnet_keras.tasks import load_task
 from modnet_keras.training.callbacks import Records
 from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
+from modnet_keras.training.devices import distribution
 from modnet_keras.training.fitting import fit
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import compile_model
@@ -81,11 +82,15 @@ def train(
         Called with each `Plan` when its run is whole.
     **options
         The fields of `Options`: data, seed, val_fraction, fold, image_size, batch_size, epochs,
-        learning_rate, recipe, augment, augment_val, precision, watch_parent. The last one, a
-        bool, has the parent's accuracy under the child's weights logged at the end of every epoch,
-        on a fixed sample of the parent's validation images: `parent_accuracy` in `history.csv`.
-        The training is the same to the bit, and an epoch takes less than a tenth longer.
-        Ancestors that are trained first watch theirs too, but for the root, which has none.
+        learning_rate, recipe, augment, augment_val, precision, devices, watch_parent.
+
+        `devices` is "one" or "all": of this machine's GPUs, or else CPUs, each has a part of every
+        batch, with batch norm synchronised.
+
+        `watch_parent`, a bool, has the parent's accuracy under the child's weights logged at the
+        end of every epoch, on a fixed sample of the parent's validation images: `parent_accuracy`
+        in `history.csv`. The training is the same to the bit, and an epoch takes less than a tenth
+        longer. Ancestors that are trained first watch theirs too, but for the root, which has none.
 
     Returns
     -------
@@ -148,6 +153,7 @@ def evaluate(run, data=None):
     ['accuracy', 'auc', 'loss', 'n', 'sensitivity', 'specificity']
     """
     configure_threads()
+    run.check_hashes()
     own, whole = run.manifest(data), whole_manifest(run, data)
     if whole.fingerprint == run.config["fingerprint"]:
         return _evaluate_split(run.model, own, "val", run.config)
@@ -234,6 +240,11 @@ def _write_beginning(plan, model):
 
 
 def _make_model(plan):
+    with distribution(plan.config["devices"]).scope():
+        return _compiled_model(plan)
+
+
+def _compiled_model(plan):
     config = plan.config
     if get_strategy(config["strategy"]).takes_over and plan.parent:
         settings = {"seed": config["seed"], "precision": config["precision"]}
@@ -254,14 +265,13 @@ def _make_model(plan):
 
 def _finish(model, plan):
     folder = plan.run.folder
-    # Without the optimizer, so that it loads where only the layers are known.
-    plain = keras.Model(model.inputs, model.outputs, name=model.name)
+    plain = _plain_model(model, plan)
     with whole_file(folder / MODEL) as temporary:
         plain.save(temporary)
     plan.run.hashes = plan.run.hashes | {"after": hash_parts(plain)}
     plan.run.write_json(HASHES, plan.run.hashes)
     predicted = {
-        split: _predict_split(model, plan.manifest, split, plan.config) for split in SPLITS
+        split: _predict_split(plain, plan.manifest, split, plan.config) for split in SPLITS
     }
     write_table(folder / PREDICTIONS, _prediction_rows(plan.manifest, *predicted["val"]))
     plan.run.write_json(
@@ -270,6 +280,16 @@ def _finish(model, plan):
     )
     (folder / SNAPSHOT).unlink(missing_ok=True)
     plan.run.model = plain
+
+
+def _plain_model(model, plan):
+    """The network for one device, without the optimizer: it loads where our layers are known."""
+    if plan.config["devices"] == 1:
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    config = plan.config
+    plain = build_model(plan.task, config["image_size"], precision=config["precision"])
+    plain.set_weights(model.get_weights())
+    return plain
 
 
 def _predict_split(model, manifest, split, config):
