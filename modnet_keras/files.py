@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -11,11 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from modnet_keras.errors import WorkError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 UNFINISHED = ".unfinished-"
 """What the names of files begin with that are being written, or were when a process was killed."""
@@ -65,8 +61,8 @@ def lock_folder(folder: Path, use: str) -> Iterator[None]:
     """Hold a folder that is there, so that no other process holds it meanwhile.
 
     By `flock` on the folder itself: the system lets go however the process ends, and no file is
-    left, which filelock's locks would leave. Where there are no such locks, as on NFS and Windows,
-    nothing is held.
+    left, which filelock's locks would leave. Where there are no such locks, as on NFS, nothing is
+    held.
 
     Parameters
     ----------
@@ -79,9 +75,6 @@ def lock_folder(folder: Path, use: str) -> Iterator[None]:
     WorkError
         If another process holds it.
     """
-    if fcntl is None:
-        yield
-        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

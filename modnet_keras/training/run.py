@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
@@ -140,6 +141,7 @@ class Run:
         import modnet_keras.models  # noqa: F401 (registers our layers with Keras)
 
         try:
+            _refuse_compressed(self.folder / MODEL)
             return keras.models.load_model(self.folder / MODEL, compile=False)
         except Exception as error:  # a broken archive raises whatever its reader meets first
             raise self.damaged(MODEL, "no whole .keras archive of our layers") from error
@@ -195,6 +197,13 @@ class Run:
             f"run '{self.folder}' is damaged: {name} cannot be used ({reason}); "
             "train it anew with --overwrite."
         )
+
+
+def _refuse_compressed(archive):
+    """Refuse what Keras would unpack to up to a thousandfold; it compresses nothing itself."""
+    with zipfile.ZipFile(archive) as opened:
+        if any(info.compress_type != zipfile.ZIP_STORED for info in opened.infolist()):
+            raise ValueError("compressed")
 
 
 def load_run(folder):
