@@ -9,8 +9,17 @@ import pytest
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
 
 IMAGES_PER_CLASS = 20
-LONGEST = ("test_kills", "test_train", "test_estimate", "test_forgetting", "test_watch",
-           "test_real_pictures", "test_hostile_pictures", "test_examples")  # fmt: skip
+LONGEST = (
+    "test_kills",
+    "test_train",
+    "test_estimate",
+    "test_devices",
+    "test_forgetting",
+    "test_watch",
+    "test_real_pictures",
+    "test_hostile_pictures",
+    "test_examples",
+)
 SMALL = {"image_size": 32, "epochs": 2, "batch_size": 64, "precision": "float32"}
 
 

@@ -5,18 +5,25 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+from conftest import SMALL
+
+from modnet_keras import train
+from modnet_keras.errors import CallError, WorkError
+from modnet_keras.training import devices
+
 LONGEST = 600
 TWO_CPUS = """
-import contextlib, json, sys
+import contextlib, json, shutil, sys
 import keras
 import modnet_keras
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from modnet_keras import train
-from modnet_keras.errors import CallError
 from modnet_keras.models import resnet
-from modnet_keras.training import devices, fitting
+from modnet_keras.training import fitting
+from modnet_keras.training.checkpoint import load_snapshot
 data, folder = sys.argv[1:]
 
 def train_on(devices, name, task="animals", **options):
@@ -91,13 +98,14 @@ def test_a_child_on_two_devices_is_resumed_to_the_same_bits(demo, tmp_path):
                     raise KeyboardInterrupt
 
         for name in ("resumed", "through"):
-            fitting._make_callbacks = make
             if name == "resumed":
                 fitting._make_callbacks = lambda *arguments: [*make(*arguments), Stop()]
                 with contextlib.suppress(KeyboardInterrupt):
                     train_on("all", name, task="canines", watch_parent=True)
-                assert modnet_keras.load_run(f"{folder}/resumed/animals/scratch").is_finished
                 fitting._make_callbacks = make
+                shutil.copytree(f"{folder}/resumed/animals", f"{folder}/through/animals")
+                saved = load_snapshot(f"{folder}/resumed/canines/frozen/snapshot.npz")
+                assert saved.step == 5 and saved.epoch and not saved.history
             run = train_on("all", name, task="canines", resume=True, watch_parent=True)
             rows = [{**row, "seconds": 0} for row in run.history]
             found.append([run.hashes, rows, run.metrics])
@@ -114,19 +122,25 @@ def test_a_child_on_two_devices_is_resumed_to_the_same_bits(demo, tmp_path):
     assert "FusedBatchNormalization" in layers and "BatchNormalization" not in layers
 
 
-def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused(demo, tmp_path):
-    (said,) = run_on_two(
-        """
-        devices._all_devices = lambda: ["CPU:0", "CPU:1", "CPU:2"]
-        try:
-            train_on("all", "three")
-        except CallError as error:
-            print(json.dumps([str(error)]))
-        """,
-        demo,
-        tmp_path,
-    )
-    assert said.startswith(
-        "--batch_size=32: a batch of 32 pictures cannot be dealt out evenly to 3"
-    )
-    assert "a multiple of 6" in said and not list(tmp_path.iterdir())
+def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused(demo, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "_all_devices", lambda: ["CPU:0", "CPU:1", "CPU:2"])
+    with pytest.raises(CallError, match="a batch of 64 pictures cannot be dealt out evenly to 3"):
+        train("animals", data=demo, runs=tmp_path, devices="all", **SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_begun_on_more_devices_than_there_are_is_left_alone(own_runs):
+    folder = own_runs / "canines" / "frozen"
+    (folder / "metrics.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"devices": 8}))
+    before = sorted(folder.iterdir())
+    with pytest.raises(WorkError, match="the training takes 8 devices, and this machine has 1"):
+        train("canines", runs=own_runs, resume=True)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("devices", ["2", "two", "gpu"])
+def test_other_devices_than_one_and_all_are_refused(command, devices):
+    status, _, error = command("train", "--task=animals", f"--devices={devices}")
+    assert status == 2 and "--devices" in error and "one" in error and "all" in error

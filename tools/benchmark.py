@@ -51,7 +51,7 @@ class Bench:
     """The pairs on this machine: its pictures, and whether it computes bfloat16."""
 
     def __init__(self, data, scratch):
-        from modnet_keras.training.plan import computes_bfloat16
+        from modnet_keras.training.devices import computes_bfloat16
 
         self.data, self.scratch = Path(data), Path(scratch)
         self.bfloat16 = computes_bfloat16()

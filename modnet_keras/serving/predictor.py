@@ -17,7 +17,7 @@ from modnet_keras.serving.answers import answer, rows_of
 from modnet_keras.serving.explain import Explainer, Explanation
 from modnet_keras.serving.network import build_network
 from modnet_keras.serving.tree import as_tree
-from modnet_keras.training.plan import configure_threads
+from modnet_keras.training.devices import configure_devices
 
 EXPLAINED = ".explained.png"
 """What the name of a picture's explanation ends in, behind the whole name of the picture."""
@@ -56,7 +56,7 @@ class Predictor:
     """
 
     def __init__(self, model, explain=False):
-        configure_threads()
+        configure_devices()
         self.tree = as_tree(model)
         self.explainer = Explainer(self.tree, read_rows) if explain else None
         if explain:

@@ -8,7 +8,7 @@ from modnet_keras.serving.answers import answer, rows_of
 from modnet_keras.serving.explain import Explainer
 from modnet_keras.serving.network import build_network
 from modnet_keras.serving.probes import probe_pictures
-from modnet_keras.training.plan import configure_threads
+from modnet_keras.training.devices import configure_devices
 
 FOLDING_TOLERANCE = 1e-5
 """Batch norm stays folded where no probability of a probe changes by more."""
@@ -36,7 +36,7 @@ class Servable:
     """
 
     def __init__(self, tree):
-        configure_threads()
+        configure_devices()
         self.tree = tree
         self.probes, self.pictures = probe_pictures(tree)
         self.exact = build_network(tree, precision="float32")

@@ -39,7 +39,7 @@ from modnet_keras.training.datasets import (
     evaluation_dataset,
     undecodable_named,
 )
-from modnet_keras.training.plan import configure_threads
+from modnet_keras.training.devices import configure_devices
 
 # No run's name: those are strings.
 BASELINE = ("baseline",)
@@ -139,7 +139,7 @@ def measure_forgetting(
     CallError, WorkError
         As `find_families`; and `WorkError` where weights of equal hashes give unequal logits.
     """
-    configure_threads()
+    configure_devices()
     task = load_task(task) if isinstance(task, (str, Path)) else task
     families, unfinished = find_families(task, runs, strategies, data)
     if on_families:

@@ -22,7 +22,7 @@ from modnet_keras.studies.fold_events import failure, is_last
 from modnet_keras.studies.fold_process import run_job
 from modnet_keras.studies.shipping import pack, ship_pictures, unpack, unship_pictures
 from modnet_keras.studies.tables import ESTIMATE_SETTINGS
-from modnet_keras.training.plan import INTRA_OP_THREADS
+from modnet_keras.training.devices import INTRA_OP_THREADS
 from modnet_keras.version import installed_version
 
 PROBE_SECONDS = 5

@@ -1,10 +1,50 @@
-"""Which devices of this machine a training runs on, each with a part of every batch."""
+"""This machine's GPUs and processors: how they are used, what they compute, how many train."""
 
+import contextlib
 import functools
-
-import tensorflow as tf
+import os
+from pathlib import Path
 
 from modnet_keras.errors import WorkError
+
+INTRA_OP_THREADS = 2
+
+
+def configure_devices():
+    """Have the same call give the same bits; give the number of threads that share an operation.
+
+    Another number of threads sums in another order and so gives other bits. Once TensorFlow has
+    started, in a notebook for instance, it stays as it is: 0 there means all cores.
+
+    A GPU's sums are in any order unless TensorFlow is told otherwise; and a process takes all of
+    its memory, where several may share it.
+    """
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        tf.config.experimental.enable_op_determinism()
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError, ValueError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+
+
+def computes_bfloat16():
+    """Whether the GPU, or else the processor, computes bfloat16 natively."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return details.get("compute_capability", (0, 0)) >= (8, 0)
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def count_devices(devices):
@@ -28,6 +68,8 @@ def distribution(count):
     WorkError
         If this machine has fewer.
     """
+    import tensorflow as tf
+
     if count == 1:
         return tf.distribute.get_strategy()
     found = _all_devices()
@@ -40,5 +82,7 @@ def distribution(count):
 
 
 def _all_devices():
+    import tensorflow as tf
+
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return [device.name for device in found]

@@ -3,7 +3,6 @@
 A plan is one run to be trained: of the task, and before it of each ancestor that has none.
 """
 
-import contextlib
 import math
 import os
 import platform
@@ -17,6 +16,7 @@ from modnet_keras.data.sources import BUILT_IN, find_source, refuse_inside
 from modnet_keras.data.splits import Fold
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.tasks import Task
+from modnet_keras.training.devices import computes_bfloat16, configure_devices, count_devices
 from modnet_keras.training.recipes import get_recipe
 from modnet_keras.training.run import CONFIG, Run, find_runs
 from modnet_keras.training.strategies import get_strategy
@@ -27,7 +27,6 @@ DEVICES = ("one", "all")
 # What a child has in common with its parent, so that one split serves the whole hierarchy.
 INHERITED = ("seed", "val_fraction", "fold", "image_size")
 SETTINGS_OF_RECIPE = ("image_size", "batch_size", "epochs", "learning_rate")
-INTRA_OP_THREADS = 2
 SNAPSHOT_SECONDS = 60
 # Beside the runs of a task: where an estimate keeps a runs folder for each of its folds.
 ESTIMATE_FOLDER = "estimate"
@@ -317,8 +316,6 @@ def normalise_options(given):
     if given.get("precision") == "auto":
         given["precision"] = "bfloat16" if computes_bfloat16() else "float32"
     if given.get("devices") in DEVICES:
-        from modnet_keras.training.devices import count_devices
-
         given["devices"] = count_devices(given["devices"])
     return given
 
@@ -415,7 +412,7 @@ def _facts(task, strategy, config, manifest, run, parent_run):
         "recipe_settings": asdict(get_recipe(config["recipe"])),
         "parent_run": parent,
         "fingerprint": manifest.fingerprint,
-        "intra_op_threads": configure_threads(),
+        "intra_op_threads": configure_devices(),
         "onednn": computes_with_onednn(),
         "versions": {name: installed_version(name) for name in versions}
         | {"python": platform.python_version()},
@@ -452,34 +449,6 @@ def training_flops(task, image_size, images):
     from modnet_keras.models import build_model, compute_flops
 
     return 3 * compute_flops(build_model(task, image_size)) * images
-
-
-def computes_bfloat16():
-    """Whether the GPU, or else the processor, computes bfloat16 natively."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = tf.config.experimental.get_device_details(gpus[0])
-        return details.get("compute_capability", (0, 0)) >= (8, 0)
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
-
-
-def configure_threads():
-    """Fix the number of threads that an operation is shared among, and give the one in force.
-
-    Another number sums in another order and so gives other bits. Once TensorFlow has started, in a
-    notebook for instance, it stays as it is: 0 there means all cores.
-    """
-    import tensorflow as tf
-
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
-    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
 
 
 def check_parent(plan):

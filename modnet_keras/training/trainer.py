@@ -14,7 +14,7 @@ from modnet_keras.tasks import load_task
 from modnet_keras.training.callbacks import Records
 from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
-from modnet_keras.training.devices import distribution
+from modnet_keras.training.devices import configure_devices, distribution
 from modnet_keras.training.fitting import fit
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import compile_model
@@ -22,7 +22,6 @@ from modnet_keras.training.plan import (
     SNAPSHOT_SECONDS,
     Options,
     check_parent,
-    configure_threads,
     plan_training,
     split_settings,
 )
@@ -104,7 +103,7 @@ def train(
     WorkError
         If the data lack a class, the parent's run is damaged, or the training fails.
     """
-    configure_threads()
+    configure_devices()
     task = load_task(task) if isinstance(task, (str, Path)) else task
     plans = plan_training(
         task,
@@ -152,7 +151,7 @@ def evaluate(run, data=None):
     >>> sorted(metrics)
     ['accuracy', 'auc', 'loss', 'n', 'sensitivity', 'specificity']
     """
-    configure_threads()
+    configure_devices()
     run.check_hashes()
     own, whole = run.manifest(data), whole_manifest(run, data)
     if whole.fingerprint == run.config["fingerprint"]:

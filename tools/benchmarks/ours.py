@@ -29,12 +29,12 @@ from modnet_keras import (
 from modnet_keras.data.manifest import Manifest
 from modnet_keras.models import copy_for_inference
 from modnet_keras.studies.networks import predict_all
-from modnet_keras.training.plan import configure_threads
+from modnet_keras.training.devices import configure_devices
 
 
 def train_step(level, size, batch, steps, precision, strategy="scratch"):
     """Steps of `fit` on one batch that stays in memory."""
-    configure_threads()
+    configure_devices()
     model = build_model(level, size, precision=precision)
     if strategy != "scratch":
         model = grow(build_model(level - 1, size, precision=precision), level)
@@ -50,7 +50,7 @@ def train_step(level, size, batch, steps, precision, strategy="scratch"):
 
 def inference(level, size, batch, precision):
     """Logits of one batch by the network as it is exported: batch norm folded."""
-    configure_threads()
+    configure_devices()
     model = build_model(level, size, precision=precision)
     images = outputs = keras.Input((size, size, 3))
     for part in model.layers[1:]:
@@ -68,7 +68,7 @@ def inference(level, size, batch, precision):
 
 def forget(size, pictures, batch, precision):
     """The parent's head on the taps of four children, of pictures that are decoded already."""
-    configure_threads()
+    configure_devices()
     parent = build_model(1, size, precision=precision)
     taps = {str(seed): tap(_trained_child(parent, seed), parent) for seed in range(4)}
     shown, labels = _batch(size, pictures)
@@ -84,7 +84,7 @@ def forget(size, pictures, batch, precision):
 
 def inputs(folder, size, batch, batches, area):
     """Batches of the training pipeline."""
-    configure_threads()
+    configure_devices()
     stream = _training_stream(folder, size, batch, area)
     drawn = iter(stream)
 
@@ -98,7 +98,7 @@ def inputs(folder, size, batch, batches, area):
 
 def whole_epoch(folder, size, batch, precision, apart):
     """Seconds of an epoch of training; `apart`, of its input and of its steps, the longer."""
-    configure_threads()
+    configure_devices()
     manifest = build_manifest(load_task("canines"), folder)
     steps = steps_per_epoch(manifest, batch)
     model = compile_model(build_model(1, size, precision=precision), "scratch", epochs=1000)
@@ -120,7 +120,7 @@ def whole_epoch(folder, size, batch, precision, apart):
 
 def training_memory(folder, size, batch, steps, precision):
     """Peak memory in MiB of a process that trains on files."""
-    configure_threads()
+    configure_devices()
     model = compile_model(build_model(1, size, precision=precision), "scratch", epochs=1000)
     stream = _training_stream(folder, size, batch, (0.35, 1.0))
 
