@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -157,6 +158,30 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(demo, tmp_path):
     assert without_seconds(resumed) == without_seconds(through)
     assert resumed.metrics == through.metrics
     assert not (resumed.folder / "snapshot.npz").exists()
+
+
+def test_a_full_disk_leaves_the_last_snapshot_and_the_run_goes_on_from_it(demo, tmp_path, runs):
+    """By a limit on the size of files, which any user may set on himself."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_disk(plan, row):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, limits[1]))
+
+    try:
+        with pytest.raises(OSError, match="File too large: .*snapshot.npz"):
+            train("animals", data=demo, runs=tmp_path, on_epoch=fill_disk, **SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    folder = tmp_path / "animals" / "scratch"
+    config = json.loads((folder / "config.json").read_text())
+    assert load_snapshot(folder / "snapshot.npz").step == config["steps_per_epoch"]
+    assert not list(folder.glob(".unfinished-*"))
+    resumed, alone = (
+        train("animals", runs=tmp_path, resume=True),
+        load_run(runs / "animals/scratch"),
+    )
+    assert resumed.hashes["after"] == alone.hashes["after"]
+    assert without_seconds(resumed) == without_seconds(alone)
 
 
 def without_seconds(run):
