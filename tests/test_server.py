@@ -690,6 +690,16 @@ def test_the_line_that_is_printed_asks_it(command, served, tmp_path):
     assert json.loads(answer)["predictions"][0]["label"] == "wolf"
 
 
+def test_answers_are_sent_without_waiting_for_the_client():
+    """Headers and body are two packets; the second would wait until the first is acknowledged."""
+    with (
+        server.listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_in_use_is_refused_before_a_model_is_loaded(command):
     with server.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]

@@ -123,7 +123,7 @@ def listen(host, port):
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, *_, address = found[0]
-        return socket.create_server(address, family=family)
+        listener = socket.create_server(address, family=family)
     except (socket.gaierror, UnicodeError) as error:
         raise _not_an_address(host) from error
     except OSError as error:
@@ -135,6 +135,10 @@ def listen(host, port):
         if error.errno == errno.EADDRNOTAVAIL:
             raise _not_an_address(host) from error
         raise
+    # Every connection has it from here: asyncio sets it only on sockets that name their protocol,
+    # and an answer would wait 40 ms for the client to acknowledge its headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def serve(servable, listener, on_ready):
