@@ -1,4 +1,4 @@
-"""Train the same thing in many ways; say which end in the same bits, and how far off others are.
+"""Train the same thing in many ways and say which end in the same bits.
 
     python tools/measure_determinism.py [--task=animals] [--data=demo] [--epochs=3]
 
@@ -25,29 +25,28 @@ WAYS = {
     "1 thread an operation": {"threads": 1},
     "3 threads an operation": {"threads": 3},
     "without AMX": {"environment": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}},
-    "without AVX512": {"environment": {"ONEDNN_MAX_CPU_ISA": "AVX2"}},
+    # oneDNN has no bfloat16 there, and TensorFlow asks the processor, not oneDNN.
+    "without AVX512": {"environment": {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "precision": "float32"},
     "without oneDNN": {"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}},
 }
 
 
 def measure(task="animals", data="demo", epochs=3):
     """Train in all ways, in both precisions, and show the table."""
-    table = Table("precision", "way", "same bits", "weights off by", "val_accuracy", "val_loss")
+    table = Table("precision", "way", "same bits", "val_accuracy", "val_loss")
     console = Console()
     with tempfile.TemporaryDirectory() as folder, console.status("training"):
         for precision in ("float32", "bfloat16"):
             options = {"task": task, "data": str(data), "epochs": epochs, "precision": precision}
             expected = None
             for way, settings in WAYS.items():
+                if settings.get("precision", precision) != precision:
+                    continue
                 runs = Path(folder) / precision / way
                 weights, metrics = _train(options | {"runs": str(runs)}, settings)
                 expected = weights if expected is None else expected
-                off = max(
-                    float(np.abs(ours - theirs).max())
-                    for ours, theirs in zip(weights, expected, strict=True)
-                )
                 same = all(map(np.array_equal, weights, expected))
-                shown = (f"{off:.2g}", f"{metrics['accuracy']:.3f}", f"{metrics['loss']:.4f}")
+                shown = (f"{metrics['accuracy']:.3f}", f"{metrics['loss']:.4f}")
                 table.add_row(precision, way, "yes" if same else "no", *shown)
     console.print(table)
 

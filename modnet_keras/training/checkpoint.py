@@ -135,10 +135,12 @@ def _variables(model):
 
 
 def _metrics(model):
+    """The metrics' variables, of each device its own: together they show no more than their sum."""
     return {
-        f"{METRICS_PREFIX}{metric.name}/{place}": variable
+        f"{METRICS_PREFIX}{metric.name}/{place}/{device}": own
         for metric in model.metrics
         for place, variable in enumerate(metric.variables)
+        for device, own in enumerate(getattr(variable.value, "values", [variable.value]))
     }
 
 
