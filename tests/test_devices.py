@@ -67,7 +67,7 @@ def test_twenty_steps_on_two_devices_are_those_on_one(demo, tmp_path):
             if name == "unsynchronised":
                 resnet._Parts.normalization = plain
             run = train_on(devices, name, learning_rate=1e-4)
-            counts[name] = run.config["devices"], len(run.history), run.metrics["val"]["n"]
+            counts[name] = run.config["devices"], run.metrics["val"]["n"], run.history
         print(json.dumps([losses, counts]))
         """,
         demo,
@@ -77,7 +77,11 @@ def test_twenty_steps_on_two_devices_are_those_on_one(demo, tmp_path):
     assert largest_difference(losses, "two") < 1e-5
     # Or nothing would be tested.
     assert largest_difference(losses, "unsynchronised") > 1e-2
-    assert counts["two"] == [2, *counts["one"][1:]]
+    (devices, pictures, rows), (_, expected_pictures, expected) = counts["two"], counts["one"]
+    assert devices == 2 and pictures == expected_pictures and len(rows) == len(expected) == 2
+    for row, expected_row in zip(rows, expected, strict=True):
+        for key in row.keys() - {"seconds"}:
+            assert row[key] == pytest.approx(expected_row[key], abs=1e-3), key
 
 
 def largest_difference(losses, name):
@@ -87,7 +91,7 @@ def largest_difference(losses, name):
 
 def test_a_child_on_two_devices_is_resumed_to_the_same_bits(demo, tmp_path):
     """Broken off in the midst of an epoch; what is kept runs on one device, as any other run's."""
-    resumed, through, layers = run_on_two(
+    resumed, through, layers, frozen = run_on_two(
         """
         make = fitting._make_callbacks
         found = []
@@ -113,15 +117,17 @@ def test_a_child_on_two_devices_is_resumed_to_the_same_bits(demo, tmp_path):
             rows = [{**row, "seconds": 0} for row in run.history]
             found.append([run.hashes, rows, run.metrics])
         run = modnet_keras.load_run(run.folder)
+        frozen = [part.name for part in run.model.layers[1:] if not part.trainable_weights]
         parts = (part for part in run.model.layers if hasattr(part, "layers"))
         layers = {type(layer).__name__ for part in parts for layer in part.layers}
-        print(json.dumps([*found, sorted(layers)]))
+        print(json.dumps([*found, sorted(layers), frozen]))
         """,
         demo,
         tmp_path,
     )
     assert resumed == through and len(through[1]) == 2
     assert through[0]["before"]["stem"] == through[0]["after"]["stem"]
+    assert frozen == ["stem", "stage_1", "stage_2"]
     assert "FusedBatchNormalization" in layers and "BatchNormalization" not in layers
 
 
@@ -141,6 +147,26 @@ def test_what_was_begun_on_more_devices_than_there_are_is_left_alone(own_runs):
     with pytest.raises(WorkError, match="the training takes 8 devices, and this machine has 1"):
         train("canines", runs=own_runs, resume=True)
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("devices", [0, -1, 2.0, True, [1], "two"])
+def test_what_is_no_number_of_devices_is_refused(demo, tmp_path, own_runs, devices):
+    with pytest.raises(CallError, match="devices"):
+        train("animals", data=demo, runs=tmp_path, devices=devices, **SMALL)
+    folder = own_runs / "canines" / "frozen"
+    (folder / "metrics.json").unlink()
+    config = json.loads((folder / "config.json").read_text()) | {"devices": devices}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WorkError, match="config.json cannot be used .devices is"):
+        train("canines", runs=own_runs, resume=True)
+
+
+def test_a_run_goes_on_on_as_many_devices_as_it_was_started_on(own_runs, monkeypatch):
+    folder = own_runs / "canines" / "frozen"
+    (folder / "metrics.json").unlink()
+    monkeypatch.setattr(devices, "_all_devices", lambda: ["CPU:0", "CPU:1"])
+    with pytest.raises(CallError, match="was started on 1 and would go on on 2; leave --devices"):
+        train("canines", runs=own_runs, resume=True, devices="all")
 
 
 @pytest.mark.parametrize("devices", ["2", "two", "gpu"])

@@ -66,8 +66,7 @@ def _train(options, settings):
 
 def train_one(options, settings):
     """One training, in a process of its own."""
-    options, settings = (json.loads(given) if isinstance(given, str) else given
-                         for given in (options, settings))  # fmt: skip
+    options, settings = json.loads(options), json.loads(settings)
     if "cores" in settings:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: settings["cores"]])
     from modnet_keras import train

@@ -85,8 +85,9 @@ class Explainer:
 
     def __init__(self, tree, load, precision=None):
         self.tree = tree
-        self.weights = [_head_weights(run.model) for run in tree.runs]
+        # First, for it refuses what is no network of ours.
         network = build_network(tree, precision=precision, features=True)
+        self.weights = [_head_weights(run.model) for run in tree.runs]
 
         def see(rows):
             pictures, valid = load(rows, tree.image_size)

@@ -99,7 +99,7 @@ Precision = Annotated[
 ]
 Devices = Annotated[
     str | None,
-    choice("all deals every batch out to all GPUs, or else CPUs; one where absent", DEVICES),
+    choice("all deals every batch out to all GPUs; one where absent", DEVICES),
 ]
 WatchParent = Annotated[
     bool | None,

@@ -137,7 +137,7 @@ def _variables(model):
 def _metrics(model):
     """The metrics' variables, of each device its own: together they show no more than their sum."""
     return {
-        f"{METRICS_PREFIX}{metric.name}/{place}/{device}": own
+        f"{METRICS_PREFIX}{metric.name}/{place}{f'/{device}' if device else ''}": own
         for metric in model.metrics
         for place, variable in enumerate(metric.variables)
         for device, own in enumerate(getattr(variable.value, "values", [variable.value]))

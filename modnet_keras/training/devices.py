@@ -16,8 +16,9 @@ def configure_devices():
     Another number of threads sums in another order and so gives other bits. Once TensorFlow has
     started, in a notebook for instance, it stays as it is: 0 there means all cores.
 
-    A GPU's sums are in any order unless TensorFlow is told otherwise; and a process takes all of
-    its memory, where several may share it.
+    A GPU's sums are in any order unless TensorFlow is told otherwise, which holds for all that the
+    process does from then on; and a process would take all of its memory, where several may share
+    it.
     """
     import tensorflow as tf
 
@@ -48,16 +49,15 @@ def computes_bfloat16():
 
 
 def count_devices(devices):
-    """How many devices "one" or "all" stands for: the GPUs, or where there is none the CPUs."""
+    """How many devices "one" or "all" stands for: the GPUs, or where there is none the CPUs.
+
+    Of those TensorFlow shows one, whatever its cores, unless it was told otherwise.
+    """
     return 1 if devices == "one" else len(_all_devices())
 
 
-@functools.cache
 def distribution(count):
-    """The `tf.distribute` strategy of a training on so many devices, one for all trainings.
-
-    Each new one would number its sums from the start, under numbers that TensorFlow's runtime has
-    noted with the shapes of the last training's.
+    """The `tf.distribute` strategy of a training on so many devices.
 
     Variables are mirrored, gradients summed, and batch norm is synchronised: the steps are those of
     one device with the same batch, to rounding. `MultiWorkerMirroredStrategy`, for several
@@ -78,7 +78,19 @@ def distribution(count):
             f"the training takes {count} devices, and this machine has {len(found)}; go on where "
             "there are as many, or train anew with --overwrite."
         )
-    return tf.distribute.MirroredStrategy(found[:count])
+    return _mirrored(tuple(found[:count]))
+
+
+@functools.cache
+def _mirrored(devices):
+    """One for all trainings of a process.
+
+    Each new one would number its sums from the start, under numbers that TensorFlow's runtime has
+    noted with the shapes of the last training's.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _all_devices():

@@ -18,7 +18,7 @@ from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.tasks import Task
 from modnet_keras.training.devices import computes_bfloat16, configure_devices, count_devices
 from modnet_keras.training.recipes import get_recipe
-from modnet_keras.training.run import CONFIG, Run, find_runs
+from modnet_keras.training.run import CONFIG, Run, find_runs, is_device_count
 from modnet_keras.training.strategies import get_strategy
 from modnet_keras.version import installed_version
 
@@ -233,8 +233,8 @@ def check_options(options):
         value = getattr(options, key)
         if value is not None and value not in known:
             raise unknown_name(key, str(value), known)
-    if isinstance(options.devices, str) and options.devices not in DEVICES:
-        raise unknown_name("devices", options.devices, DEVICES)
+    if not (options.devices in (None, *DEVICES) or is_device_count(options.devices)):
+        raise unknown_name("devices", str(options.devices), DEVICES)
     if options.batch_size is not None and (options.batch_size < 2 or options.batch_size % 2):
         raise CallError(
             f"batch_size must be even and at least 2, half of each class; found "
@@ -388,6 +388,11 @@ def _refuse_other_settings(run, task, options, parent):
             f"--parent={parent}: run '{run.folder}' grows out of {stored['parent_run']}; resume it "
             "so, or give another --name."
         )
+    if given.get("devices", stored["devices"]) != stored["devices"]:
+        raise CallError(
+            f"--devices: run '{run.folder}' was started on {stored['devices']} and would go on on "
+            f"{given['devices']}; leave --devices out, or train anew with --overwrite."
+        )
     for key, value in given.items():
         if value != stored[key]:
             raise CallError(
@@ -426,10 +431,11 @@ def _compute(task, strategy, config, manifest, parent_config):
 
     batch = training_batch(manifest.labels("train"), config["batch_size"])
     if batch % config["devices"]:
+        least = math.lcm(2, config["devices"])
+        hint = f"give a multiple of {least}" if least <= batch else "there are too few pictures"
         raise CallError(
             f"--batch_size={config['batch_size']}: a batch of {batch} pictures cannot be dealt out "
-            f"evenly to {config['devices']} devices; give a multiple of "
-            f"{math.lcm(2, config['devices'])}, at most {batch}."
+            f"evenly to {config['devices']} devices; {hint}, or leave --devices out."
         )
     steps = steps_per_epoch(manifest, config["batch_size"])
     flops = training_flops(
@@ -455,10 +461,10 @@ def check_parent(plan):
     """Load the parent's network and hold it against its config, before anything is written."""
     if plan.parent is None or not plan.parent.is_finished:
         return
+    plan.parent.check_hashes()
     size = plan.parent.config["image_size"]
     if plan.parent.model.input_shape[1:3] != (size, size):
         raise WorkError(
             f"run '{plan.parent.folder}' is damaged: config.json says image_size {size}, "
             f"model.keras takes {plan.parent.model.input_shape[1]}."
         )
-    plan.parent.check_hashes()

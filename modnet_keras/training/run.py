@@ -22,6 +22,9 @@ MODEL = "model.keras"
 HASHES = "hashes.json"
 PREDICTIONS = "predictions.csv"
 SNAPSHOT = "snapshot.npz"
+WEIGHTS = "model.weights.h5"
+"""Keras's name for the weights within `model.keras`."""
+
 FIRST_CLEARED = (METRICS, SNAPSHOT)
 """What says that a run is finished, and what it would be gone on with."""
 
@@ -99,6 +102,9 @@ class Run:
         # Runs that are older than folds have no such key.
         if not is_fold_setting(config.get("fold")):
             raise self.damaged(CONFIG, f"fold is {config['fold']!r}")
+        # Nor those that are older than several devices.
+        if not is_device_count(config.get("devices", 1)):
+            raise self.damaged(CONFIG, f"devices is {config['devices']!r}")
         return config
 
     @cached_property
@@ -141,8 +147,12 @@ class Run:
         import modnet_keras.models  # noqa: F401 (registers our layers with Keras)
 
         try:
-            _refuse_compressed(self.folder / MODEL)
-            return keras.models.load_model(self.folder / MODEL, compile=False)
+            _refuse_unpacking(self.folder / MODEL)
+            model = keras.models.load_model(self.folder / MODEL, compile=False)
+            parts = model.layers[1:]
+            if not (parts and all(isinstance(part, keras.Model) for part in parts)):
+                raise ValueError("no network of stages")
+            return model
         except Exception as error:  # a broken archive raises whatever its reader meets first
             raise self.damaged(MODEL, "no whole .keras archive of our layers") from error
 
@@ -199,11 +209,24 @@ class Run:
         )
 
 
-def _refuse_compressed(archive):
-    """Refuse what Keras would unpack to up to a thousandfold; it compresses nothing itself."""
+def is_device_count(value):
+    """Whether a value is a number of devices."""
+    return type(value) is int and value >= 1
+
+
+def _refuse_unpacking(archive):
+    """Refuse what would take a thousand times its size in memory; Keras compresses nothing."""
+    import h5py
+
+    def refuse_larger(name, item):
+        if isinstance(item, h5py.Dataset) and item.id.get_storage_size() < item.nbytes:
+            raise ValueError(f"{name} is larger than what is stored of it")
+
     with zipfile.ZipFile(archive) as opened:
         if any(info.compress_type != zipfile.ZIP_STORED for info in opened.infolist()):
             raise ValueError("compressed")
+        with opened.open(WEIGHTS) as file, h5py.File(file) as weights:
+            weights.visititems(refuse_larger)
 
 
 def load_run(folder):

@@ -17,7 +17,7 @@ from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
 from modnet_keras.training.devices import configure_devices, distribution
 from modnet_keras.training.fitting import fit
 from modnet_keras.training.metrics import compute_metrics
-from modnet_keras.training.optimizers import compile_model
+from modnet_keras.training.optimizers import assign_rates, compile_model, freeze
 from modnet_keras.training.plan import (
     SNAPSHOT_SECONDS,
     Options,
@@ -83,8 +83,9 @@ def train(
         The fields of `Options`: data, seed, val_fraction, fold, image_size, batch_size, epochs,
         learning_rate, recipe, augment, augment_val, precision, devices, watch_parent.
 
-        `devices` is "one" or "all": of this machine's GPUs, or else CPUs, each has a part of every
-        batch, with batch norm synchronised.
+        `devices` is "one" or "all": each of this machine's GPUs has a part of every batch, with
+        batch norm synchronised. Where there is none, each of TensorFlow's CPUs, which is one unless
+        it was told otherwise.
 
         `watch_parent`, a bool, has the parent's accuracy under the child's weights logged at the
         end of every epoch, on a fixed sample of the parent's validation images: `parent_accuracy`
@@ -117,6 +118,8 @@ def train(
     )
     for plan in plans:
         check_parent(plan)
+        if plan.manifest is not None:
+            distribution(plan.config["devices"])
         if plan.watches_parent and plan.parent.is_finished:
             sample_of_parent(plan)
     for plan in plans:
@@ -288,6 +291,7 @@ def _plain_model(model, plan):
     config = plan.config
     plain = build_model(plan.task, config["image_size"], precision=config["precision"])
     plain.set_weights(model.get_weights())
+    freeze(plain, assign_rates(plain, get_strategy(config["strategy"]).table(plan.task.level)))
     return plain
 
 
