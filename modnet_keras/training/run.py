@@ -150,7 +150,7 @@ class Run:
             _refuse_unpacking(self.folder / MODEL)
             model = keras.models.load_model(self.folder / MODEL, compile=False)
             parts = model.layers[1:]
-            if not (parts and all(isinstance(part, keras.Model) for part in parts)):
+            if not (model.built and parts and all(isinstance(part, keras.Model) for part in parts)):
                 raise ValueError("no network of stages")
             return model
         except Exception as error:  # a broken archive raises whatever its reader meets first
