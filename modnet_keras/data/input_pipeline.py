@@ -185,7 +185,10 @@ def _image_keys(paths):
 
 
 def training_batch(labels, batch_size):
-    """Images of a training batch: as asked for, and no more than both sides have."""
+    """Images of a training batch: as many as asked for, and no more than both sides have.
+
+    Takes the labels of the training split, 0 or 1 [n], and the even number that is asked for.
+    """
     if batch_size < 2 or batch_size % 2:
         raise ValueError(
             "a training batch holds both classes equally, so its size is even. "

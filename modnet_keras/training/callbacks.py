@@ -46,9 +46,11 @@ class Validation(keras.callbacks.Callback):
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
 
     def _predict(self):
-        batches = self.batches or (pictures for pictures, _ in self.dataset)
-        if self.keeps and self.batches is None:
-            batches = self.batches = list(batches)
+        batches = self.batches
+        if batches is None:
+            batches = (pictures for pictures, _ in self.dataset)
+            if self.keeps:
+                batches = self.batches = list(batches)
         # On one device, whatever the training runs on: another would have no rows of a last batch.
         return np.concatenate([self.logits_of(pictures).numpy() for pictures in batches])
 

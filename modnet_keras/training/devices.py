@@ -48,6 +48,11 @@ def computes_bfloat16():
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
+def is_device_count(value):
+    """Whether a value is a number of devices."""
+    return type(value) is int and value >= 1
+
+
 def count_devices(devices):
     """How many devices "one" or "all" stands for: the GPUs, or where there is none the CPUs.
 

@@ -16,9 +16,14 @@ from modnet_keras.data.sources import BUILT_IN, find_source, refuse_inside
 from modnet_keras.data.splits import Fold
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.tasks import Task
-from modnet_keras.training.devices import computes_bfloat16, configure_devices, count_devices
+from modnet_keras.training.devices import (
+    computes_bfloat16,
+    configure_devices,
+    count_devices,
+    is_device_count,
+)
 from modnet_keras.training.recipes import get_recipe
-from modnet_keras.training.run import CONFIG, Run, find_runs, is_device_count
+from modnet_keras.training.run import CONFIG, Run, find_runs
 from modnet_keras.training.strategies import get_strategy
 from modnet_keras.version import installed_version
 
@@ -146,6 +151,7 @@ def plan_training(
             "started; train it anew with --overwrite."
         )
     config |= _facts(task, strategy, config, manifest, run, parent_run)
+    _refuse_uneven_batch(config, manifest)
     config |= _compute(task, strategy, config, manifest, parent_config)
     return [*plans, Plan(run, task, config, manifest, parent_run, resumed is not None)]
 
@@ -425,9 +431,9 @@ def _facts(task, strategy, config, manifest, run, parent_run):
     }
 
 
-def _compute(task, strategy, config, manifest, parent_config):
-    """Steps of the training and its multiply-adds, own and with those of what it grew out of."""
-    from modnet_keras.data.input_pipeline import steps_per_epoch, training_batch
+def _refuse_uneven_batch(config, manifest):
+    """Refuse a batch of which one device would have more than another."""
+    from modnet_keras.data.input_pipeline import training_batch
 
     batch = training_batch(manifest.labels("train"), config["batch_size"])
     if batch % config["devices"]:
@@ -437,6 +443,12 @@ def _compute(task, strategy, config, manifest, parent_config):
             f"--batch_size={config['batch_size']}: a batch of {batch} pictures cannot be dealt out "
             f"evenly to {config['devices']} devices; {hint}, or leave --devices out."
         )
+
+
+def _compute(task, strategy, config, manifest, parent_config):
+    """Steps of the training and its multiply-adds, own and with those of what it grew out of."""
+    from modnet_keras.data.input_pipeline import steps_per_epoch
+
     steps = steps_per_epoch(manifest, config["batch_size"])
     flops = training_flops(
         task, config["image_size"], steps * config["batch_size"] * config["epochs"]

@@ -13,6 +13,7 @@ from modnet_keras.data.splits import is_fold_setting
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, read_json, read_table, write_whole
 from modnet_keras.tasks import Task
+from modnet_keras.training.devices import is_device_count
 
 CONFIG = "config.json"
 MANIFEST = "manifest.csv"
@@ -207,11 +208,6 @@ class Run:
             f"run '{self.folder}' is damaged: {name} cannot be used ({reason}); "
             "train it anew with --overwrite."
         )
-
-
-def is_device_count(value):
-    """Whether a value is a number of devices."""
-    return type(value) is int and value >= 1
 
 
 def _refuse_unpacking(archive):
