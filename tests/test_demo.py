@@ -7,9 +7,9 @@ import sys
 import pytest
 from PIL import Image
 
-from modnet_keras.data import demo
 from modnet_keras.data.demo import DEMO_CLASSES, demo_folder, draw_demo
-from modnet_keras.data.demo_canvas import IMAGE_SIZE
+from modnet_keras.data.demo import folder as demo_module
+from modnet_keras.data.demo.canvas import IMAGE_SIZE
 from modnet_keras.errors import WorkError
 
 
@@ -44,7 +44,7 @@ def test_every_class_is_a_wordnet_folder_of_jpegs_of_one_size(drawn):
 
 
 def test_default_set_is_large_enough():
-    assert len(DEMO_CLASSES) * demo.IMAGES_PER_CLASS >= 1800
+    assert len(DEMO_CLASSES) * demo_module.IMAGES_PER_CLASS >= 1800
 
 
 def test_no_two_pictures_are_the_same(drawn):
@@ -80,7 +80,7 @@ def test_another_seed_gives_other_pictures(drawn, tmp_path):
 
 def test_cached_folder_is_drawn_once_and_whole(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(demo, "IMAGES_PER_CLASS", 1)
+    monkeypatch.setattr(demo_module, "IMAGES_PER_CLASS", 1)
     calls = []
     folder = demo_folder(progress=lambda *counts: calls.append(counts))
     assert len(contents(folder)) == len(DEMO_CLASSES)
@@ -95,7 +95,7 @@ def test_cached_folder_is_drawn_once_and_whole(tmp_path, monkeypatch):
 
 def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(demo, "IMAGES_PER_CLASS", 1)
+    monkeypatch.setattr(demo_module, "IMAGES_PER_CLASS", 1)
 
     def interrupt(*counts):
         raise KeyboardInterrupt

@@ -2,23 +2,9 @@
 
 import numpy as np
 
-from modnet_keras.data.demo_backgrounds import (
-    COATS,
-    STONES,
-    paint_rocks,
-)
-from modnet_keras.data.demo_canvas import (
-    CANVAS,
-    Picture,
-    Solids,
-    cast_shadow,
-    colour,
-    ink,
-    lit,
-    noise,
-    normals,
-    see,
-)
+from modnet_keras.data.demo.backgrounds import COATS, STONES, paint_rocks
+from modnet_keras.data.demo.canvas import CANVAS, Picture, colour, ink, noise
+from modnet_keras.data.demo.solids import Solids, cast_shadow, lit, normals, see
 
 
 def paint_solids(

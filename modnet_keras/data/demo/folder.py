@@ -1,8 +1,4 @@
-"""The demo data: photographs of nobody's camera, drawn by this package, so that all runs offline.
-
-Some thirty classes stand in folders named by their WordNet ids. Places, light, clutter, sizes
-and colours are shared by all classes, so that only shapes tell them apart.
-"""
+"""The folder of the demo data, drawn by child processes the first time it is asked for."""
 
 import contextlib
 import hashlib
@@ -15,74 +11,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from modnet_keras.data.demo_animals import SPECIES, draw_animal
-from modnet_keras.data.demo_backgrounds import (
-    paint_boulders,
-    paint_clutter,
-    paint_foreground,
-    paint_place,
-)
-from modnet_keras.data.demo_canvas import Picture, finish
-from modnet_keras.data.demo_scenes import SCENES
-from modnet_keras.data.demo_things import THINGS
+from modnet_keras.data.demo.pictures import DEMO_CLASSES, draw_picture
 from modnet_keras.errors import WorkError
 from modnet_keras.files import cache_folder
 
 IMAGES_PER_CLASS = 70
 SEED = 0
-
-DEMO_CLASSES: dict[str, str] = {
-    "n02099601": "golden retriever",
-    "n02099712": "Labrador retriever",
-    "n02106662": "German shepherd",
-    "n02106030": "collie",
-    "n02088364": "beagle",
-    "n02110341": "dalmatian",
-    "n02110185": "Siberian husky",
-    "n02114367": "timber wolf",
-    "n02114548": "white wolf",
-    "n02119022": "red fox",
-    "n02123045": "tabby cat",
-    "n02123394": "Persian cat",
-    "n02129165": "lion",
-    "n02129604": "tiger",
-    "n02128385": "leopard",
-    "n02132136": "brown bear",
-    "n02326432": "hare",
-    "n02403003": "ox",
-    "n02415577": "bighorn",
-    "n02504458": "elephant",
-    "n02395406": "hog",
-    "n12267677": "acorn",
-    "n11939491": "daisy",
-    "n12057211": "yellow lady's slipper",
-    "n12998815": "agaric",
-    "n07734744": "mushroom",
-    "n13054560": "bolete",
-    "n13040303": "stinkhorn",
-    "n09193705": "alp",
-    "n09472597": "volcano",
-    "n09246464": "cliff",
-    "n09416076": "rock",
-    "n02793495": "barn",
-    "n03126707": "crane",
-    "n03160309": "dam",
-    "n04366367": "suspension bridge",
-}
-"""English name of each class by its WordNet id, which is its folder's name."""
-
-_SOURCES = (
-    "demo",
-    "demo_animals",
-    "demo_backgrounds",
-    "demo_canvas",
-    "demo_heads",
-    "demo_scenes",
-    "demo_things",
-)
 
 
 def demo_place() -> Path:
@@ -91,8 +25,8 @@ def demo_place() -> Path:
     The name changes with the code that draws them.
     """
     digest = hashlib.sha256(f"{IMAGES_PER_CLASS} {SEED}".encode())
-    for name in _SOURCES:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
     return cache_folder() / f"demo-{digest.hexdigest()[:12]}"
 
 
@@ -157,12 +91,18 @@ def draw_demo(
     workers = max(1, min(os.cpu_count() or 1, total // 20))
     # Plain child processes, for multiprocessing would either fork TensorFlow's threads or run the
     # caller's main module again.
-    package = str(Path(__file__).parents[2])
+    package = str(Path(__file__).parents[3])
     paths = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "modnet_keras.data.demo", str(folder), str(images_per_class)]
+    command = [
+        sys.executable,
+        "-m",
+        "modnet_keras.data.demo.folder",
+        str(folder),
+        str(images_per_class),
+    ]
     children = [
         subprocess.Popen(
-            [*command, str(seed), str(first), str(workers)],
+            [*command, *map(str, (images_per_class, seed, first, workers))],
             env=os.environ | {"PYTHONPATH": paths},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -200,38 +140,6 @@ def _watch(children: list[subprocess.Popen], total: int, progress) -> None:
                 f"Drawing the demo data stopped after {drawn} of {total} pictures: "
                 f"{''.join(last_line) or f'a drawing process ended with {child.returncode}'}."
             )
-
-
-def draw_picture(seed: int, wnid: str, index: int) -> tuple[Image.Image, int]:
-    """One picture of a class and the JPEG quality it is to be saved with."""
-    rng = np.random.default_rng((seed, int(wnid[1:]), index))
-    name = DEMO_CLASSES[wnid]
-    picture = Picture(rng)
-    # Animals stand before scenes as often as what they are told apart from shows scenes, or else
-    # the background would give the answer away.
-    if name in SCENES:
-        _paint_scene(rng, picture, name)
-        if rng.random() < 0.75:
-            paint_boulders(rng, picture)
-    elif rng.random() < (0.6 if name in SPECIES else 0.15):
-        _paint_scene(rng, picture, str(rng.choice(list(SCENES))))
-        if rng.random() < 0.5:
-            picture.blur(rng.uniform(1.0, 2.5))
-    else:
-        paint_place(rng, picture)
-    paint_clutter(rng, picture)
-    if name in SPECIES:
-        draw_animal(rng, picture, name)
-    elif name in THINGS:
-        THINGS[name](rng, picture)
-    paint_foreground(rng, picture)
-    return finish(rng, picture), int(rng.integers(70, 96))
-
-
-def _paint_scene(rng, picture: Picture, name: str) -> None:
-    """A scene, all of it or nearer."""
-    SCENES[name](rng, picture)
-    picture.zoom(rng, rng.uniform(0.45, 0.95))
 
 
 def _draw_share(folder: str, images_per_class: str, seed: str, first: str, step: str) -> None:

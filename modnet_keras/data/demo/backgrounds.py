@@ -2,29 +2,25 @@
 
 import numpy as np
 
-from modnet_keras.data.demo_canvas import (
+from modnet_keras.data.demo.canvas import (
     CANVAS,
     Picture,
-    Solids,
-    cast_shadow,
     colour,
     column_of,
     ink,
-    lit,
     noise,
-    normals,
     polygon,
     relief,
     row_of,
-    ruffle,
-    see,
 )
+from modnet_keras.data.demo.solids import Solids, cast_shadow, lit, normals, ruffle, see
 
 SKIES = (("6f9fd0", "c4d8e6"), ("8d9aa6", "cfd2d2"), ("b07a5c", "e8c79a"), ("4a5c78", "a49aa0"))
 SKIES += (("a8b8c4", "e6e6e0"), ("3f74b0", "a8c8e4"), ("c8b49a", "e4d8c4"))
 GRASS = ("6f8040", "55703a", "8f8a4a", "a3935a", "4a5a34")
 EARTH = ("8a6a48", "6b5540", "a58660", "9a948a", "b5a180")
 STONES = (*EARTH, "77726d", "a9a49b")
+MASONRY = ("8a847c", "a09484", "77685a", "b0a490", "6a6a70")
 COATS = ("2a2625", "ece6da", "77726d", "c2a06c", "dcc69c", "c08a45", "a85a2a", "7a5433", "4a3222")
 GROUNDS = {
     "grass": GRASS,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from modnet_keras.data.demo_canvas import Solids, colour
+from modnet_keras.data.demo.canvas import colour
+from modnet_keras.data.demo.solids import Solids
 
 DARK, PINK, HORN = "1d1a1a", "c98d84", "a08a68"
 SIDES = (-1, 1)
