@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from modnet_keras.data.demo.pictures import DEMO_CLASSES, draw_picture
+from modnet_keras.data.demo.pictures import DEMO_CLASSES
 from modnet_keras.errors import WorkError
 from modnet_keras.files import cache_folder
 
@@ -93,13 +93,7 @@ def draw_demo(
     # caller's main module again.
     package = str(Path(__file__).parents[3])
     paths = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    command = [
-        sys.executable,
-        "-m",
-        "modnet_keras.data.demo.folder",
-        str(folder),
-        str(images_per_class),
-    ]
+    command = [sys.executable, "-m", "modnet_keras.data.demo", str(folder)]
     children = [
         subprocess.Popen(
             [*command, *map(str, (images_per_class, seed, first, workers))],
@@ -140,17 +134,3 @@ def _watch(children: list[subprocess.Popen], total: int, progress) -> None:
                 f"Drawing the demo data stopped after {drawn} of {total} pictures: "
                 f"{''.join(last_line) or f'a drawing process ended with {child.returncode}'}."
             )
-
-
-def _draw_share(folder: str, images_per_class: str, seed: str, first: str, step: str) -> None:
-    """Draw every `step`-th picture from the `first` on and write a byte for each."""
-    jobs = [(wnid, index) for wnid in DEMO_CLASSES for index in range(int(images_per_class))]
-    for wnid, index in jobs[int(first) :: int(step)]:
-        image, quality = draw_picture(int(seed), wnid, index)
-        path = Path(folder) / wnid / "images" / f"{wnid}_{index}.JPEG"
-        image.save(path, "JPEG", quality=quality)
-        os.write(sys.stdout.fileno(), b".")
-
-
-if __name__ == "__main__":
-    _draw_share(*sys.argv[1:])
