@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from modnet_keras.errors import CallError
-from modnet_keras.serving import server
+from modnet_keras.serving import request_body, server
 from modnet_keras.serving.batching import LARGEST_BATCH, Batcher
 from modnet_keras.tools.__main__ import main
 from modnet_keras.tools.arguments import Command
@@ -732,8 +732,8 @@ json_values = st.recursive(
 )
 def test_any_body_gives_pictures_or_is_refused_in_one_sentence(body):
     try:
-        columnar, pictures = server.read_call(body)
-    except server.RequestError as error:
+        columnar, pictures = request_body.read_call(body)
+    except request_body.RequestError as error:
         assert error.status in (400, 413) and 10 < len(str(error)) < 700
     else:
         assert pictures and all(isinstance(each, bytes) for each in pictures)
@@ -741,9 +741,11 @@ def test_any_body_gives_pictures_or_is_refused_in_one_sentence(body):
 
 
 def test_more_pictures_than_one_request_may_hold_are_refused():
-    body = json.dumps({"instances": [{"b64": ""}] * (server.MOST_PICTURES + 1)}).encode()
-    with pytest.raises(server.RequestError, match="1001 pictures; send at most 1000") as refusal:
-        server.read_call(body)
+    body = json.dumps({"instances": [{"b64": ""}] * (request_body.MOST_PICTURES + 1)}).encode()
+    with pytest.raises(
+        request_body.RequestError, match="1001 pictures; send at most 1000"
+    ) as refusal:
+        request_body.read_call(body)
     assert refusal.value.status == 413
 
 
