@@ -9,6 +9,7 @@ setup(
     ],
     package_dir={"modnet_keras": "modnet_keras", "modnet_keras.task_specs": "task_specs"},
     package_data={
+        "modnet_keras": ["*.pyi", "py.typed"],
         "modnet_keras.reports": ["*.j2"],
         "modnet_keras.serving": ["*.html", "*.j2"],
         "modnet_keras.task_specs": ["*.yaml"],

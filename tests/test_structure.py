@@ -14,7 +14,6 @@ ORDER = [
     "convolutions",
     "errors",
     "files",
-    "lazy",
     "quiet",
     "templates",
     "version",

@@ -20,7 +20,8 @@ from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import lock_folder
 from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.metrics import METRICS
-from modnet_keras.training.plan import Options, plan_training
+from modnet_keras.training.options import Options
+from modnet_keras.training.plan import plan_training
 from modnet_keras.training.run import Run
 
 SMALL_OPTIONS = [f"--{key}={value}" for key, value in SMALL.items()]

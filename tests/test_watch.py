@@ -15,7 +15,8 @@ from modnet_keras import build_dataset, load_run, load_task, tap, train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.reports.plots import draw_comparison, draw_history
 from modnet_keras.training import callbacks, watch
-from modnet_keras.training.plan import Options, plan_training
+from modnet_keras.training.options import Options
+from modnet_keras.training.plan import plan_training
 
 OF_CHILD = {"epochs": 2, "batch_size": 64, "precision": "float32"}
 COLUMN = "parent_accuracy"

@@ -84,7 +84,7 @@ def _forgetting(run):
         return None
     names = [name for name, hashes in measured["hashes"].items() if hashes == _hashes(run)]
     for row in measured["rows"]:
-        if row["run"] == run.name and row["split"] == "val" and _title(run) in names:
+        if row["run"] == run.name and row["split"] == "val" and run.title in names:
             interval = row["forgetting"]
             return (
                 f"{signed(interval['value'])} of {measured['parent']}'s accuracy (95 %: "
@@ -92,10 +92,6 @@ def _forgetting(run):
                 "validation pictures"
             )
     return None
-
-
-def _title(run):
-    return f"{run.config['task']}/{run.name}"
 
 
 def _hashes(run):

@@ -12,7 +12,7 @@ from modnet_keras.studies.tables import (
     ESTIMATE_FIGURE,
     ESTIMATE_SETTINGS,
 )
-from modnet_keras.training.plan import normalise_options
+from modnet_keras.training.options import normalise_options
 from modnet_keras.training.run import CONFIG
 from modnet_keras.training.strategies import get_strategy
 

@@ -7,9 +7,11 @@ what is said of a strategy or of two has an interval that knows that the splits 
 
 import functools
 import json
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.data.manifest import draw_manifest
 from modnet_keras.data.sources import find_source, index_source, refuse_inside
@@ -37,14 +39,9 @@ from modnet_keras.studies.tables import (
     FOLD_RESULT,
     is_whole_row,
 )
-from modnet_keras.tasks import load_task
-from modnet_keras.training.plan import (
-    DEFAULTS,
-    ESTIMATE_FOLDER,
-    Options,
-    check_options,
-    resolve_options,
-)
+from modnet_keras.tasks import Task
+from modnet_keras.training.options import DEFAULTS, Options, check_options, resolve_options
+from modnet_keras.training.run import ESTIMATE_FOLDER
 
 
 @dataclass
@@ -73,68 +70,28 @@ class Estimate:
 
 
 def estimate(
-    task,
+    task: Task,
+    options: Options,
     *,
-    strategies=None,
-    folds=None,
-    repeats=None,
-    val_fraction=None,
-    runs="runs",
-    jobs=1,
-    engine="local",
-    ray_address=None,
-    ship=False,
-    resume=False,
-    overwrite=False,
-    on_plan=None,
-    on_event=None,
-    **options,
-):
+    strategies: str | Sequence[str] | None = None,
+    folds: int | None = None,
+    repeats: int | None = None,
+    val_fraction: float | Sequence[float] | None = None,
+    runs: str | Path = "runs",
+    jobs: int = 1,
+    engine: str = "local",
+    ray_address: str | None = None,
+    ship: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_plan: Callable[[Path, list[str], list[str]], object] | None = None,
+    on_event: Callable[[str, dict[str, Any]], object] | None = None,
+) -> Estimate:
     """Train a task by several strategies on many splits of the same images; write the tables.
 
-    Parameters
-    ----------
-    task : str, path or Task
-    strategies : sequence of str, or str, optional
-        Keys of `STRATEGIES`; scratch, finetune and frozen where absent, for a root scratch alone.
-    folds, repeats, val_fraction
-        Which splits, as `plan_resplits` takes them: 5 folds where all are absent.
-    runs : path
-        The tables go to `<runs>/<task>/`, the folds' runs to `<runs>/<task>/estimate/<fold>/`.
-    jobs : int
-        How many folds run side by side on this machine.
-    engine : {"local", "ray"}
-    ray_address : str, optional
-        HOST:PORT of a Ray cluster that this machine is a node of; where absent, one is started
-        here.
-    ship : bool
-        For nodes that see neither the pictures nor the runs folder: both travel with Ray.
-    resume, overwrite : bool
-        Go on with the estimate that is there, or replace it. One that is gone on with keeps its
-        settings; strategies, fractions and further repeats that are given are added to it.
-    on_plan : callable, optional
-        Called, before anything is written, with the data folder, the names of the splits and those
-        of the runs that each of them takes, as `canines/frozen`, parents first.
-    on_event : callable, optional
-        Called with a fold's name and each of its events, a dict.
-    **options
-        The fields of `Options`, but for val_fraction and fold: data, seed, image_size, batch_size,
-        epochs, learning_rate, recipe, augment, augment_val, precision.
-
-    Returns
-    -------
-    Estimate
-
-    Raises
-    ------
-    CallError
-        If the call is wrong, a class has fewer images than there are folds, or Ray does not answer.
-        Nothing has been written then.
-    WorkError
-        If a split lacks a side, or if every fold fails.
+    `modnet_keras.estimate`, which draws the figure too, says what it takes and raises.
     """
-    task = load_task(task) if isinstance(task, (str, Path)) else task
-    options = _checked_options(options)
+    check_options(options)
     folder = Path(runs).resolve() / task.name / ESTIMATE_FOLDER
     refuse_existing(folder, resume, overwrite)
     stored = read_settings(folder) if resume else None
@@ -160,24 +117,29 @@ def estimate(
             names = [split.name for split in splits]
             on_plan(source.root, names, _runs_of_split(task, strategies))
         fold_jobs = [_job(split, folder, settings) for split in splits]
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Not the estimate's own folder, which is moved aside when it is replaced.
-        with lock_folder(folder.parent, f"estimate '{folder}' is being trained"):
-            _refuse_changed(folder, stored, overwrite)
-            if overwrite and folder.exists():
-                remove_estimate(folder)
+        with _held(folder, stored, overwrite):
             write_settings(folder, settings)
             failed = _run(run_jobs, fold_jobs, on_event)
             return _conclude(task, settings, fold_jobs, failed)
 
 
-def _refuse_changed(folder, stored, overwrite):
-    """Refuse an estimate that another process has begun or added to since it was looked at."""
-    if not overwrite and read_settings(folder) != stored:
-        raise WorkError(
-            f"estimate '{folder}' was changed by another process meanwhile; call again with "
-            "--resume."
-        )
+@contextmanager
+def _held(folder, stored, overwrite):
+    """Hold an estimate's place; what is to be replaced there is removed.
+
+    Refuses one that another process has begun or added to since it was looked at.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Not the estimate's own folder, which is moved aside when it is replaced.
+    with lock_folder(folder.parent, f"estimate '{folder}' is being trained"):
+        if not overwrite and read_settings(folder) != stored:
+            raise WorkError(
+                f"estimate '{folder}' was changed by another process meanwhile; call again with "
+                "--resume."
+            )
+        if overwrite and folder.exists():
+            remove_estimate(folder)
+        yield
 
 
 def _conclude(task, settings, fold_jobs, failed):
@@ -196,15 +158,6 @@ def _conclude(task, settings, fold_jobs, failed):
     )
     _write(result, task, settings)
     return result
-
-
-def _checked_options(options):
-    for key in ("fold", "val_fraction", "watch_parent", "devices"):
-        if key in options:
-            raise CallError(f"estimate takes no {key}.")
-    options = Options(**options)
-    check_options(options)
-    return options
 
 
 def _runs_of_split(task, strategies):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from modnet_keras.data.manifest import Manifest
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.models import build_model, tap
+from modnet_keras.training.evaluation import own_manifest
 from modnet_keras.training.run import CONFIG, Run, find_runs
 from modnet_keras.training.strategies import get_strategy
-from modnet_keras.training.trainer import own_manifest
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_families(task, runs, strategies=None, data=None):
     for run in found:
         if run.is_finished:
             _refuse_other_parent(run, task)
-            children.setdefault(_parent_folder(run), []).append(run)
+            children.setdefault(run.parent_folder, []).append(run)
     families = []
     for folder, of_parent in children.items():
         parent = _open_parent(folder, of_parent)
@@ -144,10 +144,6 @@ def _images_of(parent, data):
             f"data folder '{parent.config['data']}' of the parent's run '{parent.folder}' is not "
             "there; say with --data where it is now."
         ) from error
-
-
-def _parent_folder(run):
-    return (run.folder.parents[1] / run.config["parent_run"]).resolve()
 
 
 def _open_parent(folder, children):

@@ -14,7 +14,9 @@ from modnet_keras.studies.networks import predict_all
 from modnet_keras.studies.tables import FOLD_RESULT
 from modnet_keras.tasks import Task
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
-from modnet_keras.training.trainer import own_manifest, train
+from modnet_keras.training.evaluation import own_manifest
+from modnet_keras.training.options import Options
+from modnet_keras.training.trainer import train
 
 PARENT, CHILD = "parent", "child"
 
@@ -57,10 +59,10 @@ def train_fold(job, tell):
 def _train(task, strategy, parent, job, tell):
     # Each training starts as in a process of its own, whatever was trained before it in this one.
     keras.utils.clear_session()
-    options = dict(job["options"])
-    options["fold"] = options["fold"] and Fold(**options["fold"])
+    fold = job["options"]["fold"]
     run = train(
         task,
+        Options(**job["options"] | {"fold": fold and Fold(**fold)}),
         strategy=strategy,
         runs=job["folder"],
         parent=parent and parent.folder,
@@ -75,12 +77,11 @@ def _train(task, strategy, parent, job, tell):
                 "seconds": row["seconds"],
             }
         ),
-        **options,
     )
     tell(
         {
             "event": "trained",
-            "run": f"{run.config['task']}/{run.name}",
+            "run": run.title,
             "epochs": run.config["epochs"],
             "accuracy": run.metrics["val"]["accuracy"],
         }
@@ -122,7 +123,7 @@ def _row(job, strategy, run, parent):
         **{key: validation[key] for key in ("accuracy", "sensitivity", "specificity", "auc")},
         "forgetting": parent and _measure_forgetting(parent, run),
         "seconds": round(sum(row["seconds"] for row in run.history), 3),
-        "run": f"{run.config['task']}/{run.name}",
+        "run": run.title,
         "n_train": run.metrics["train"]["n"],
         "parent_n": parent and parent.metrics["val"]["n"],
         "parent_n_train": parent and parent.metrics["train"]["n"],

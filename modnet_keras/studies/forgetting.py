@@ -6,6 +6,7 @@ validation and training images apart. (ModNet's Figure 4 mixed the two.)
 
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from modnet_keras.files import write_table, write_whole
 from modnet_keras.models import KINDS
 from modnet_keras.studies.attribution import differing_kinds, swapped_networks
 from modnet_keras.studies.families import (
+    Family,
     find_families,
     identical_parts,
     refuse_unequal_bits,
@@ -33,7 +35,7 @@ from modnet_keras.studies.tables import (
     MEASURES,
     REPAIR,
 )
-from modnet_keras.tasks import load_task
+from modnet_keras.tasks import Task
 from modnet_keras.training.datasets import (
     EVALUATION_BATCH,
     evaluation_dataset,
@@ -102,45 +104,20 @@ class Forgetting:
 
 
 def measure_forgetting(
-    task,
+    task: Task,
     *,
-    runs="runs",
-    strategies=None,
-    data=None,
-    repair=False,
-    on_families=None,
-    on_progress=None,
-):
+    runs: str | Path = "runs",
+    strategies: Sequence[str] | None = None,
+    data: str | Path | None = None,
+    repair: bool = False,
+    on_families: Callable[[list[Family]], object] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
+) -> Forgetting:
     """Measure what every run of a task has forgotten of its parent's task; write the tables.
 
-    Parameters
-    ----------
-    task : str, path or Task
-        The child.
-    runs : path
-        The runs folder.
-    strategies : sequence of str, optional
-        Only runs by these.
-    data : str or path, optional
-        Where the parent's images are now, if their folder was moved.
-    repair : bool
-        Whether to try what brings the parent back without training the child anew.
-    on_families : callable, optional
-        Called with the list of `Family` before anything is measured.
-    on_progress : callable, optional
-        Called with the images done and their number in all.
-
-    Returns
-    -------
-    Forgetting
-
-    Raises
-    ------
-    CallError, WorkError
-        As `find_families`; and `WorkError` where weights of equal hashes give unequal logits.
+    `modnet_keras.measure_forgetting`, which draws the figures too, says what it takes and raises.
     """
     configure_devices()
-    task = load_task(task) if isinstance(task, (str, Path)) else task
     families, unfinished = find_families(task, runs, strategies, data)
     if on_families:
         on_families(families)
@@ -172,7 +149,7 @@ class _Measurement:
         """Measure both splits, attribute, repair."""
         self.result.hashes[self.family.name] = self.family.parent.hashes["after"]
         for run in self.family.children:
-            self.result.hashes[f"{run.config['task']}/{run.name}"] = run.hashes["after"]
+            self.result.hashes[run.title] = run.hashes["after"]
         networks = {BASELINE: self.parent.layers[1:]}
         networks |= {name: tapped.layers[1:] for name, tapped in self.taps.items()}
         changed = [name for name, same in self.identical.items() if not same]

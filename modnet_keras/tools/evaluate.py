@@ -16,8 +16,8 @@ def evaluate(run: RunFolder, data: Data = None, to: TableFile = None) -> None:
     """
     from modnet_keras.data.sources import find_source, refuse_inside
     from modnet_keras.tools.output import show_table, write_rows
-    from modnet_keras.training import evaluate as evaluate_run
-    from modnet_keras.training import load_run
+    from modnet_keras.training.evaluation import evaluate as evaluate_run
+    from modnet_keras.training.run import load_run
 
     found = load_run(run)
     if to:

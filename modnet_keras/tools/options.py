@@ -19,7 +19,7 @@ from modnet_keras.tools.values import (
     text,
     whole_number,
 )
-from modnet_keras.training.plan import DEVICES, PRECISIONS
+from modnet_keras.training.options import DEVICES, PRECISIONS
 from modnet_keras.training.recipes import RECIPES
 from modnet_keras.training.strategies import STRATEGIES
 

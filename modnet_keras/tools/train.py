@@ -6,7 +6,7 @@ from rich.console import Console
 
 from modnet_keras.tools import options as option
 from modnet_keras.tools.output import show_table
-from modnet_keras.training.plan import SNAPSHOT_SECONDS
+from modnet_keras.training.options import SNAPSHOT_SECONDS
 
 
 def train(
@@ -86,7 +86,7 @@ def train(
             on_plan=announce,
         )
     rows = [
-        {"run": f"{run.config['task']}/{run.name}", "split": split} | run.metrics[split]
+        {"run": run.title, "split": split} | run.metrics[split]
         for run in trained
         for split in ("train", "val")
     ]

@@ -23,6 +23,9 @@ MODEL = "model.keras"
 HASHES = "hashes.json"
 PREDICTIONS = "predictions.csv"
 SNAPSHOT = "snapshot.npz"
+ESTIMATE_FOLDER = "estimate"
+"""Beside the runs of a task: where an estimate keeps a runs folder for each of its folds."""
+
 WEIGHTS = "model.weights.h5"
 """Keras's name for the weights within `model.keras`."""
 
@@ -80,6 +83,17 @@ class Run:
     def name(self):
         """The run's name: that of its folder."""
         return self.folder.name
+
+    @property
+    def title(self):
+        """The run as it is named among others: `task/name`."""
+        return f"{self.config['task']}/{self.name}"
+
+    @property
+    def parent_folder(self):
+        """Folder of the run that this one grew out of; None for a root's."""
+        parent = self.config["parent_run"]
+        return None if parent is None else (self.folder.parents[1] / parent).resolve()
 
     @property
     def is_started(self):

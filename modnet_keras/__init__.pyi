@@ -1,0 +1,16 @@
+from .api import estimate as estimate
+from .api import measure_forgetting as measure_forgetting
+from .api import train as train
+from .data.input_pipeline import build_dataset as build_dataset
+from .data.input_pipeline import steps_per_epoch as steps_per_epoch
+from .data.manifest import build_manifest as build_manifest
+from .models.modnet import grow as grow
+from .models.modnet import tap as tap
+from .models.resnet import build_model as build_model
+from .serving.export import export as export
+from .serving.predictor import predict as predict
+from .serving.tree import load_tree as load_tree
+from .tasks.hierarchy import load_task as load_task
+from .training.evaluation import evaluate as evaluate
+from .training.optimizers import compile_model as compile_model
+from .training.run import load_run as load_run
