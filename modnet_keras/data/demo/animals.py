@@ -1,5 +1,7 @@
 """The animals of the demo data: solids on a skeleton, posed, furred and lit."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from modnet_keras.data.demo.canvas import CANVAS, Picture, colour, noise
@@ -88,9 +90,20 @@ def _place(rng, picture: Picture, whole: Solids, head: Solids, view, pose: str):
 def _body(rng, species: Species, pose: str, coat, belly) -> tuple[Solids, np.ndarray]:
     """Trunk, limbs and tail in object space (x to the nose, y up); where the head goes."""
     build, solids = species.build, Solids()
+    hip, shoulder = _hip_and_shoulder(build, pose)
+    _trunk(solids, build, pose, hip, shoulder, coat)
+    head_at = _neck(rng, solids, build, pose, shoulder, coat, belly)
+    for side in (-1, 1):
+        _legs(rng, solids, build, pose, side, hip, shoulder, coat, belly)
+    _tail(rng, solids, build, pose, hip, coat, belly)
+    return solids, head_at
+
+
+def _hip_and_shoulder(build: Build, pose: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where the trunk ends, behind and in front."""
     half = build.length / 2
     if pose == "sit":
-        hip, shoulder = np.array([-0.28 * build.length, build.waist, 0]), np.array([0.2, 0.0, 0])
+        hip = np.array([-0.28 * build.length, build.waist, 0])
         shoulder = np.array([0.16 * build.length, build.leg + 0.12 + 0.4 * build.chest, 0])
     elif pose == "lie":
         hip = np.array([-half, build.waist * 0.95, 0])
@@ -98,6 +111,11 @@ def _body(rng, species: Species, pose: str, coat, belly) -> tuple[Solids, np.nda
     else:
         hip = np.array([-half, build.leg + build.waist * 0.55, 0])
         shoulder = np.array([half, build.leg + build.chest * 0.6, 0])
+    return hip, shoulder
+
+
+def _trunk(solids: Solids, build: Build, pose: str, hip, shoulder, coat) -> None:
+    """The trunk with its ribs and, where the build has one, a hump."""
     middle = (hip + shoulder) / 2 + [0, 0.02 - 0.04 * (pose == "lie"), 0]
     run = shoulder - hip
     solids.chain(
@@ -114,12 +132,16 @@ def _body(rng, species: Species, pose: str, coat, belly) -> tuple[Solids, np.nda
             (0.28, build.hump * 1.4, 0.2),
             coat,
         )
+
+
+def _neck(rng, solids: Solids, build: Build, pose: str, shoulder, coat, belly) -> np.ndarray:
+    """The neck and the lighter chest below it; where the head goes."""
     angle = build.neck_angle + rng.uniform(-0.3, 0.25) + (0.15 if pose != "stand" else 0)
     root = shoulder + [build.chest * 0.35, build.chest * 0.35, 0]
     direction = np.array([np.cos(angle), np.sin(angle), 0])
-    neck_end = root + direction * build.neck
+    end = root + direction * build.neck
     solids.chain(
-        [root - 0.1 * direction, neck_end],
+        [root - 0.1 * direction, end],
         [build.neck_radius * 1.3, build.neck_radius],
         coat,
         smooth=0.5,
@@ -130,123 +152,123 @@ def _body(rng, species: Species, pose: str, coat, belly) -> tuple[Solids, np.nda
         + [build.neck_radius * 0.55, -build.neck_radius * 0.5, 0]
     )
     solids.ball(chest_patch, build.neck_radius * 0.85, belly, smooth=0.6, coat=0.3)
-    for side in (-1, 1):
-        _legs(rng, solids, build, pose, side, hip, shoulder, coat, belly)
-    _tail(rng, solids, build, pose, hip, coat, belly)
-    head_at = neck_end + direction * build.head * 0.55 + [build.head * 0.1, build.head * 0.1, 0]
-    return solids, head_at
+    return end + direction * build.head * 0.55 + [build.head * 0.1, build.head * 0.1, 0]
 
 
 def _legs(
     rng, solids: Solids, build: Build, pose: str, side: int, hip, shoulder, coat, belly
 ) -> None:
     """The fore and the hind leg of one side."""
-    limb, z_front, z_hind = build.limb, side * build.chest * 0.52, side * build.waist * 0.55
     swing = rng.normal(0, 0.10, 2) if pose == "stand" else np.zeros(2)
-    front = [shoulder[0], shoulder[1] - build.chest * 0.3, z_front]
+    fore = _fore_joints(rng, build, pose, side, shoulder, swing[0])
+    hind, thigh = _hind_joints(build, pose, side, hip, swing[1])
+    solids.ball(hind[0], thigh, coat)
+    for joints, top in ((fore, 1.75), (hind, 1.9)):
+        _leg(rng, solids, build, joints, top, coat, belly)
+
+
+def _fore_joints(rng, build: Build, pose: str, side: int, shoulder, swing: float) -> list:
+    """Joints of a fore leg from the shoulder down; `swing` moves it forward."""
+    limb, z = build.limb, side * build.chest * 0.52
+    front = [shoulder[0], shoulder[1] - build.chest * 0.3, z]
     if pose == "lie":
-        elbow = [shoulder[0] - 0.08, limb * 1.2, z_front * 1.15]
+        elbow = [shoulder[0] - 0.08, limb * 1.2, z * 1.15]
         reach = shoulder[0] + build.leg * rng.uniform(0.35, 0.6)
-        fore = [front, elbow, [reach, limb * 0.9, z_front * 0.9]]
-        thigh = [hip[0] + 0.12, hip[1] * 0.85, z_hind * 1.5]
-        solids.ball(thigh, (build.waist * 0.95, build.waist * 0.8, build.waist * 0.55), coat)
-        hind = [
-            thigh,
-            [hip[0] + 0.05, limb, z_hind * 1.9],
-            [hip[0] + 0.36, limb * 0.8, z_hind * 2.0],
-        ]
-    else:
-        knee, foot = build.leg * 0.45, limb * 0.8
-        fore = [
-            front,
-            [front[0] - 0.05 + swing[0] * 0.5, knee + 0.2 * build.leg, z_front],
-            [front[0] + swing[0] * 1.1, knee * 0.5, z_front],
-            [front[0] + 0.02 + swing[0] * 1.9, foot, z_front],
-        ]
-        if pose == "sit":
-            thigh = [hip[0] + 0.12, hip[1] * 1.0, z_hind * 1.45]
-            solids.ball(thigh, (build.waist * 1.05, build.waist * 0.95, build.waist * 0.6), coat)
-            hind = [thigh, [hip[0] + 0.16, limb, z_hind * 1.9], [hip[0] + 0.36, foot, z_hind * 1.9]]
-        else:
-            thigh = [hip[0] + 0.02, hip[1] - build.waist * 0.15, z_hind]
-            solids.ball(thigh, (build.waist * 0.85, build.waist * 1.15, build.waist * 0.55), coat)
-            bend = 0.13 if build.foot == "paw" else 0.06
-            hind = [
-                thigh,
-                [hip[0] + bend * 0.7 + swing[1] * 0.5, build.leg * 0.66, z_hind],
-                [hip[0] - bend + swing[1] * 1.1, build.leg * 0.34, z_hind],
-                [hip[0] - bend * 0.3 + swing[1] * 1.9, foot, z_hind],
-            ]
+        return [front, elbow, [reach, limb * 0.9, z * 0.9]]
+    knee = build.leg * 0.45
+    return [
+        front,
+        [front[0] - 0.05 + swing * 0.5, knee + 0.2 * build.leg, z],
+        [front[0] + swing * 1.1, knee * 0.5, z],
+        [front[0] + 0.02 + swing * 1.9, limb * 0.8, z],
+    ]
+
+
+def _hind_joints(build: Build, pose: str, side: int, hip, swing: float) -> tuple[list, tuple]:
+    """Joints of a hind leg from the thigh down, and the thigh's half axes."""
+    limb, waist, z = build.limb, build.waist, side * build.waist * 0.55
+    if pose == "lie":
+        thigh = [hip[0] + 0.12, hip[1] * 0.85, z * 1.5]
+        joints = [thigh, [hip[0] + 0.05, limb, z * 1.9], [hip[0] + 0.36, limb * 0.8, z * 2.0]]
+        return joints, (waist * 0.95, waist * 0.8, waist * 0.55)
+    if pose == "sit":
+        thigh = [hip[0] + 0.12, hip[1] * 1.0, z * 1.45]
+        joints = [thigh, [hip[0] + 0.16, limb, z * 1.9], [hip[0] + 0.36, limb * 0.8, z * 1.9]]
+        return joints, (waist * 1.05, waist * 0.95, waist * 0.6)
+    bend = 0.13 if build.foot == "paw" else 0.06
+    joints = [
+        [hip[0] + 0.02, hip[1] - waist * 0.15, z],
+        [hip[0] + bend * 0.7 + swing * 0.5, build.leg * 0.66, z],
+        [hip[0] - bend + swing * 1.1, build.leg * 0.34, z],
+        [hip[0] - bend * 0.3 + swing * 1.9, limb * 0.8, z],
+    ]
+    return joints, (waist * 0.85, waist * 1.15, waist * 0.55)
+
+
+def _leg(rng, solids: Solids, build: Build, joints: list, top: float, coat, belly) -> None:
+    """One leg along its joints, with its foot; `top` says how thick it starts."""
+    limb = build.limb
     thick = 1.0 if build.foot == "pillar" else 0.72
-    for points, top in ((fore, 1.75), (hind, 1.9)):
-        radii = np.linspace(top, thick, len(points)) * limb
-        radii[1:-1] *= 0.9
-        solids.chain(points, radii, coat, smooth=0.4)
-        foot_colour = belly if build.foot == "paw" else colour(rng, BLACK, BROWN)
-        end = np.asarray(points[-1]) + [limb * 0.45, 0, 0]
-        size = limb * (1.1 if build.foot == "pillar" else 0.92)
-        solids.ball(
-            end,
-            (size * 1.45, size * 0.85, size * 1.1),
-            foot_colour if build.foot != "pillar" else coat,
-            coat=0.3,
-        )
+    radii = np.linspace(top, thick, len(joints)) * limb
+    radii[1:-1] *= 0.9
+    solids.chain(joints, radii, coat, smooth=0.4)
+    foot_colour = belly if build.foot == "paw" else colour(rng, BLACK, BROWN)
+    end = np.asarray(joints[-1]) + [limb * 0.45, 0, 0]
+    size = limb * (1.1 if build.foot == "pillar" else 0.92)
+    solids.ball(
+        end,
+        (size * 1.45, size * 0.85, size * 1.1),
+        foot_colour if build.foot != "pillar" else coat,
+        coat=0.3,
+    )
+
+
+class Tail(NamedTuple):
+    """A kind of tail: its length, between which angles it is held, its radius, and its outline."""
+
+    length: float
+    rise: tuple[float, float] = (-0.5, 0.5)
+    radius: float = 0.05
+    outline: tuple[float, ...] = (1.3, 1.1, 1, 0.9, 0.85, 0.8, 0.6)
+
+
+TAILS = {
+    "sabre": Tail(0.6, (-0.5, 0.6), 0.06),
+    "feathered": Tail(0.62, (-0.4, 0.5), 0.08),
+    "bushy": Tail(0.62, (-1.3, -0.6), 0.10, (0.7, 1.0, 1.2, 1.2, 1.1, 0.8, 0.3)),
+    "brush": Tail(0.72, (-0.9, 0.1), 0.12, (0.6, 1.0, 1.3, 1.4, 1.3, 0.9, 0.3)),
+    "cat": Tail(0.85, (-0.7, 1.2), 0.05),
+    "tuft": Tail(0.8, (-1.2, 0.2), 0.04),
+    "whip": Tail(0.6, (-1.5, -1.2), 0.03),
+    "stub": Tail(0.12),
+    "puff": Tail(0.12),
+    "curl": Tail(0.22),
+}
 
 
 def _tail(rng, solids: Solids, build: Build, pose: str, hip, coat, belly) -> None:
     """The tail, by its kind."""
+    tail = TAILS[build.tail]
     root = hip + [-build.waist * 0.8, build.waist * 0.4, 0]
     if pose == "sit":
         root = hip + [-build.waist * 0.8, -build.waist * 0.5, 0]
-    lengths = {
-        "sabre": 0.6,
-        "feathered": 0.62,
-        "bushy": 0.62,
-        "brush": 0.72,
-        "cat": 0.85,
-        "tuft": 0.8,
-    }
-    lengths |= {"whip": 0.6, "stub": 0.12, "puff": 0.12, "curl": 0.22}
-    rise = {
-        "sabre": (-0.5, 0.6),
-        "feathered": (-0.4, 0.5),
-        "bushy": (-1.3, -0.6),
-        "brush": (-0.9, 0.1),
-    }
-    rise |= {"cat": (-0.7, 1.2), "tuft": (-1.2, 0.2), "whip": (-1.5, -1.2)}
-    low, high = rise.get(build.tail, (-0.5, 0.5))
-    angle = rng.uniform(low, high) if pose == "stand" else rng.uniform(-0.2, 0.3)
+    angle = rng.uniform(*tail.rise) if pose == "stand" else rng.uniform(-0.2, 0.3)
     bend = rng.uniform(-0.3, 0.9)
     side = rng.normal(0, 0.4)
-    count = 7
-    step = lengths[build.tail] / (count - 1)
+    count = len(tail.outline)
+    step = tail.length / (count - 1)
     points = [root]
     for i in range(count - 1):
         heading = angle + bend * i / count * (3.5 if build.tail == "curl" else 1)
         move = np.array([-np.cos(heading), np.sin(heading), side * 0.5]) * step
         points.append(points[-1] + move)
         points[-1][1] = max(points[-1][1], 0.05)
-    thick = {
-        "sabre": 0.06,
-        "feathered": 0.08,
-        "bushy": 0.10,
-        "brush": 0.12,
-        "cat": 0.05,
-        "tuft": 0.04,
-        "whip": 0.03,
-    }
-    radius = thick.get(build.tail, 0.05)
     if build.tail in ("stub", "puff"):
         solids.ball(points[1], 0.09, belly, smooth=0.5)
         return
-    shape = {
-        "bushy": (0.7, 1.0, 1.2, 1.2, 1.1, 0.8, 0.3),
-        "brush": (0.6, 1.0, 1.3, 1.4, 1.3, 0.9, 0.3),
-    }
-    radii = radius * np.array(shape.get(build.tail, (1.3, 1.1, 1, 0.9, 0.85, 0.8, 0.6)))
-    solids.chain(points, radii, coat, smooth=0.6)
+    solids.chain(points, tail.radius * np.array(tail.outline), coat, smooth=0.6)
     if build.tail == "brush":
-        solids.ball(points[-1], radius * 0.55, belly, coat=0.2)
+        solids.ball(points[-1], tail.radius * 0.55, belly, coat=0.2)
     if build.tail in ("tuft", "whip"):
         solids.ball(points[-1], (0.09, 0.09, 0.09), coat * 0.45, coat=0.2)
 

@@ -73,6 +73,24 @@ def _one_mushroom(rng, solids: Solids, kind: str, place, height: float, tone, st
         [thick * 1.25, thick, thick * 0.85],
         stem,
     )
+    turn = _mushroom_cap(rng, solids, neck, wide, dome, tone, gills)
+    solids.cone(
+        (x, y + thick, z + wide * 0.6),
+        neck + [0, -dome * 0.7, wide * 0.7],
+        thick * 0.9,
+        thick * 0.8,
+        stem,
+        smooth=0,
+    )
+    if agaric:
+        ring = neck + [0, -0.22 * height, wide * 0.65]
+        solids.ball(ring, (thick * 1.5, thick * 0.45, thick), stem * 0.9, smooth=0.1)
+        if rng.random() < 0.6:
+            _mushroom_warts(rng, solids, neck, wide, dome, turn)
+
+
+def _mushroom_cap(rng, solids: Solids, neck, wide: float, dome: float, tone, gills) -> np.ndarray:
+    """A cap with its gills, seen from below or from above; how it is turned."""
     seen_below = rng.random() < 0.5
     roll = rng.normal(0, 0.15)
     turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
@@ -89,23 +107,16 @@ def _one_mushroom(rng, solids: Solids, kind: str, place, height: float, tone, st
         turn=turn,
         smooth=0,
     )
-    solids.cone(
-        (x, y + thick, z + wide * 0.6),
-        neck + [0, -dome * 0.7, wide * 0.7],
-        thick * 0.9,
-        thick * 0.8,
-        stem,
-        smooth=0,
-    )
-    if agaric:
-        ring = neck + [0, -0.22 * height, wide * 0.65]
-        solids.ball(ring, (thick * 1.5, thick * 0.45, thick), stem * 0.9, smooth=0.1)
-        if rng.random() < 0.6:
-            for _ in range(rng.integers(8, 22)):
-                angle, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random()) * 0.85
-                dx, dz = out * np.cos(angle), abs(out * np.sin(angle))
-                at = neck + turn @ [dx * wide, np.sqrt(1 - out * out) * dome, dz * wide]
-                solids.ball(at, wide * rng.uniform(0.05, 0.1), colour(rng, "e8e0d0"), smooth=0.1)
+    return turn
+
+
+def _mushroom_warts(rng, solids: Solids, neck, wide: float, dome: float, turn) -> None:
+    """Pale flakes on the cap."""
+    for _ in range(rng.integers(8, 22)):
+        angle, out = rng.uniform(0, 2 * np.pi), np.sqrt(rng.random()) * 0.85
+        dx, dz = out * np.cos(angle), abs(out * np.sin(angle))
+        at = neck + turn @ [dx * wide, np.sqrt(1 - out * out) * dome, dz * wide]
+        solids.ball(at, wide * rng.uniform(0.05, 0.1), colour(rng, "e8e0d0"), smooth=0.1)
 
 
 def draw_stinkhorn(rng, picture: Picture) -> None:
@@ -261,7 +272,7 @@ def draw_daisies(rng, picture: Picture) -> None:
 
 def draw_slipper(rng, picture: Picture) -> None:
     """Lady's slipper: an orchid with a pouch, twisted petals and broad leaves."""
-    r = rng.uniform(0.13, 0.27) * CANVAS
+    size = rng.uniform(0.13, 0.27) * CANVAS
     x, y = CANVAS * rng.uniform(0.3, 0.7), CANVAS * rng.uniform(0.42, 0.72)
     pouch = colour(rng, "dcb83a", "e0cc7a", "d8a0a8", "e4dcc8", "c8902a")
     sepal, stalk = (
@@ -269,33 +280,49 @@ def draw_slipper(rng, picture: Picture) -> None:
         colour(rng, "6a7a3a", "55703a", "8a8450"),
     )
     solids = Solids()
-    for side in (-1, 1):
-        for k in range(rng.integers(1, 3)):
-            tip = np.array(
-                [x + side * r * rng.uniform(1.5, 3.0), y - r * rng.uniform(0.2, 2.2) - 5 * k, -30]
-            )
-            foot = np.array([x, 0, -30])
-            middle = (tip + foot) / 2 + [side * r * 0.5, r * 0.8, 0]
-            solids.chain(
-                [foot, middle, tip],
-                [r * 0.1, r * 0.42, r * 0.05],
-                stalk * rng.uniform(0.8, 1.1),
-                smooth=0.1,
-            )
-    heart = np.array([x, y + r * 0.75, 0])
-    bend = heart + [rng.normal(0, 0.3) * r, r * 0.3, -r]
+    _slipper_leaves(rng, solids, x, y, size, stalk)
+    heart = np.array([x, y + size * 0.75, 0])
+    bend = heart + [rng.normal(0, 0.3) * size, size * 0.3, -size]
     solids.chain(
-        [(x + rng.normal(0, 8), -10, -r), (x, y - r, -r * 1.2), bend],
-        [r * 0.13, r * 0.12, r * 0.1],
+        [(x + rng.normal(0, 8), -10, -size), (x, y - size, -size * 1.2), bend],
+        [size * 0.13, size * 0.12, size * 0.1],
         stalk,
     )
-    top = heart + [rng.normal(0, 0.3) * r, r * 1.7, -5]
+    top = heart + [rng.normal(0, 0.3) * size, size * 1.7, -5]
     solids.chain(
         [heart + [0, 0, -8], (heart + top) / 2, top],
-        [r * 0.2, r * 0.42, r * 0.05],
+        [size * 0.2, size * 0.42, size * 0.05],
         sepal,
         smooth=0.1,
     )
+    _slipper_petals(rng, solids, heart, size, sepal * 1.05)
+    _slipper_pouch(rng, solids, x, y, size, pouch)
+    paint_solids(rng, picture, solids)
+
+
+def _slipper_leaves(rng, solids: Solids, x: float, y: float, size: float, tone) -> None:
+    """Broad leaves from the ground up, left and right of the flower."""
+    for side in (-1, 1):
+        for number in range(rng.integers(1, 3)):
+            tip = np.array(
+                [
+                    x + side * size * rng.uniform(1.5, 3.0),
+                    y - size * rng.uniform(0.2, 2.2) - 5 * number,
+                    -30,
+                ]
+            )
+            foot = np.array([x, 0, -30])
+            middle = (tip + foot) / 2 + [side * size * 0.5, size * 0.8, 0]
+            solids.chain(
+                [foot, middle, tip],
+                [size * 0.1, size * 0.42, size * 0.05],
+                tone * rng.uniform(0.8, 1.1),
+                smooth=0.1,
+            )
+
+
+def _slipper_petals(rng, solids: Solids, heart, size: float, tone) -> None:
+    """The two twisted petals that hang at the sides of the pouch."""
     for side in (-1, 1):
         points, turns = [heart], rng.uniform(1.5, 3)
         for t in np.linspace(0.15, 1, 8):
@@ -303,24 +330,27 @@ def draw_slipper(rng, picture: Picture) -> None:
             points.append(
                 heart
                 + [
-                    side * r * (0.35 + 1.5 * t),
-                    r * (0.35 - 1.2 * t * t + 0.13 * wave),
-                    r * 0.1 * wave,
+                    side * size * (0.35 + 1.5 * t),
+                    size * (0.35 - 1.2 * t * t + 0.13 * wave),
+                    size * 0.1 * wave,
                 ]
             )
-        solids.chain(
-            points, np.append(np.linspace(0.17, 0.15, 8) * r, r * 0.05), sepal * 1.05, smooth=0.1
-        )
-    solids.ball((x, y, r * 0.3), (r * 0.82, r, r * 0.85), pouch, smooth=0.05)
+        radii = np.append(np.linspace(0.17, 0.15, 8) * size, size * 0.05)
+        solids.chain(points, radii, tone, smooth=0.1)
+
+
+def _slipper_pouch(rng, solids: Solids, x: float, y: float, size: float, tone) -> None:
+    """The pouch with its dark mouth and the shield above it."""
+    solids.ball((x, y, size * 0.3), (size * 0.82, size, size * 0.85), tone, smooth=0.05)
     solids.ball(
-        (x + rng.normal(0, 0.1) * r, y - 0.25 * r, r * 0.35),
-        (r * 0.7, r * 0.8, r * 0.9),
-        pouch,
+        (x + rng.normal(0, 0.1) * size, y - 0.25 * size, size * 0.35),
+        (size * 0.7, size * 0.8, size * 0.9),
+        tone,
         smooth=0.3,
     )
-    solids.ball((x, y + r * 0.62, r * 0.85), (r * 0.42, r * 0.24, r * 0.35), pouch * 0.4, smooth=0)
-    solids.ball((x, y + r * 0.82, r * 1.0), (r * 0.2, r * 0.28, r * 0.2), pouch * 0.9, smooth=0)
-    paint_solids(rng, picture, solids)
+    mouth, shield = (x, y + size * 0.62, size * 0.85), (x, y + size * 0.82, size * 1.0)
+    solids.ball(mouth, (size * 0.42, size * 0.24, size * 0.35), tone * 0.4, smooth=0)
+    solids.ball(shield, (size * 0.2, size * 0.28, size * 0.2), tone * 0.9, smooth=0)
 
 
 THINGS = {
