@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from modnet_keras.errors import WorkError
+from modnet_keras.errors import CallError, WorkError
 from modnet_keras.reports.estimate_plots import draw_estimate
 from modnet_keras.reports.forgetting_plots import draw_attribution, draw_forgetting
 from modnet_keras.reports.plots import draw_comparison, draw_history
@@ -17,7 +17,7 @@ from modnet_keras.tasks import Task, load_task
 from modnet_keras.training import trainer
 from modnet_keras.training.options import SNAPSHOT_SECONDS, Options
 from modnet_keras.training.plan import Plan
-from modnet_keras.training.run import ESTIMATE_FOLDER, Run
+from modnet_keras.training.run import ESTIMATE_FOLDER, Run, find_trained_tasks
 
 
 def train(
@@ -53,7 +53,8 @@ def train(
     Parameters
     ----------
     task : str, path or Task
-        A task's name, the path of its YAML file, or what `load_task` gave.
+        A task's name, the path of its YAML file, or what `load_task` gave. A name is looked up as
+        `load_task` does, and then among the tasks that have runs.
     strategy : str, optional
         How the parent's stages are carried over, a key of `STRATEGIES`: "frozen" where absent,
         "scratch" for a root.
@@ -145,7 +146,7 @@ def train(
         draw_comparison(plan.run.folder.parent)
 
     return trainer.train(
-        _as_task(task),
+        _as_task(task, runs),
         options,
         strategy=strategy,
         runs=runs,
@@ -256,7 +257,7 @@ def estimate(
         precision=precision,
     )
     result = estimator.estimate(
-        _as_task(task),
+        _as_task(task, runs),
         options,
         strategies=strategies,
         folds=folds,
@@ -285,7 +286,7 @@ def measure_forgetting(
     task: str | Path | Task,
     *,
     runs: str | Path = "runs",
-    strategies: Sequence[str] | None = None,
+    strategies: str | Sequence[str] | None = None,
     data: str | Path | None = None,
     repair: bool = False,
     on_families: Callable[[list[Family]], object] | None = None,
@@ -299,7 +300,7 @@ def measure_forgetting(
         The child.
     runs : path
         The runs folder.
-    strategies : sequence of str, optional
+    strategies : sequence of str, or str, optional
         Only runs by these.
     data : str or path, optional
         Where the parent's images are now, if their folder was moved.
@@ -331,7 +332,7 @@ def measure_forgetting(
     [('frozen', 'val', 0.0), ('frozen', 'train', 0.0)]
     """
     result = forgetting.measure_forgetting(
-        _as_task(task),
+        _as_task(task, runs),
         runs=runs,
         strategies=strategies,
         data=data,
@@ -344,5 +345,18 @@ def measure_forgetting(
     return result
 
 
-def _as_task(task: str | Path | Task) -> Task:
-    return task if isinstance(task, Task) else load_task(task)
+def _as_task(task: str | Path | Task, runs: str | Path) -> Task:
+    """A task by its name or file; a name that is no known spec's may be that of one with runs."""
+    if isinstance(task, Task):
+        return task
+    if not isinstance(task, str | Path):
+        raise CallError(
+            f"a task is given by its name, its YAML file or what load_task gave; found {task!r}."
+        )
+    try:
+        return load_task(task)
+    except CallError:
+        trained = find_trained_tasks(runs)
+        if str(task) not in trained:
+            raise
+        return trained[str(task)]

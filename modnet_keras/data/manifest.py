@@ -21,7 +21,7 @@ SPLITS = ("train", "val")
 COLUMNS = ("path", "class", "label", "split")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Manifest:
     """The images of one task.
 
@@ -54,6 +54,10 @@ class Manifest:
 
     def __len__(self):
         return len(self.path)
+
+    def __repr__(self):
+        counts = " and ".join(f"{len(self.labels(split))} {split}" for split in SPLITS)
+        return f"Manifest({counts} below '{self.root}')"
 
     def paths(self, split):
         """Absolute paths of a split's images, list of str."""

@@ -88,11 +88,25 @@ pictures, demo or tiny-imagenet.
 def refuse_inside(root, target, option):
     """Refuse a target in the data folder, or around it: nothing is written or removed there."""
     target = Path(target).resolve()
-    if target == root or root in target.parents or target in root.parents:
-        raise CallError(
-            f"--{option}: '{target}' and the data folder '{root}' lie in each other; name a place "
-            "apart, for nothing is written or removed in a data folder."
-        )
+    if target == root or root in target.parents:
+        found = f"'{target}' is or lies in the data folder '{root}'"
+    elif target in root.parents:
+        found = f"the data folder '{root}' lies in '{target}'"
+    else:
+        return
+    raise CallError(
+        f"--{option}: {found}; name a place apart, for nothing is written or removed there."
+    )
+
+
+def refuse_inside_any(sources, target, option):
+    """`refuse_inside` for several sources, by name; one that is gone cannot be written in."""
+    for data in sources:
+        try:
+            root = find_source(data, prepare=False).root
+        except CallError:
+            continue
+        refuse_inside(root, target, option)
 
 
 def _tiny_imagenet_place():

@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-from modnet_keras.data.sources import find_source, refuse_inside
+from modnet_keras.data.sources import refuse_inside_any
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.reports.plots import PANELS
@@ -59,7 +59,8 @@ def write_report(runs="runs", to="report.html"):
     if not entries and not estimated:
         raise CallError(f"'{runs}' holds no run; train one, as by modnet train --task=canines.")
     data = {entry.config["data"] for entry in entries if entry.config}
-    _refuse_data_folders(data | {entry.data for entry in estimated if entry.data}, to)
+    data |= {entry.data for entry in estimated if entry.data}
+    refuse_inside_any(data, to, "to")
     tree = grow_tree(entries, estimated)
     sections = [
         _section(task, runs, number)
@@ -80,16 +81,6 @@ def write_report(runs="runs", to="report.html"):
     # A path may hold bytes that are no text.
     write_whole(to, text.encode("utf-8", "replace"))
     return to
-
-
-def _refuse_data_folders(sources, to):
-    for data in sources:
-        try:
-            root = find_source(data, prepare=False).root
-        except CallError:
-            # What is not there any more cannot be written into.
-            continue
-        refuse_inside(root, to, "to")
 
 
 def _section(task, runs, number):

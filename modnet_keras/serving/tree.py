@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from modnet_keras.data.sources import find_source, refuse_inside
+from modnet_keras.data.sources import refuse_inside_any
 from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.training.run import Run, find_runs, load_run
 
@@ -46,13 +46,7 @@ class Tree:
 
     def refuse_in_data(self, target, option):
         """Refuse a target in or around a data folder that one of the runs was trained on."""
-        for run in self.runs:
-            try:
-                root = find_source(run.config["data"], prepare=False).root
-            except CallError:
-                # A data folder that is gone cannot be written in.
-                continue
-            refuse_inside(root, target, option)
+        refuse_inside_any((run.config["data"] for run in self.runs), target, option)
 
 
 def load_tree(task, runs="runs", pick=()):

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from modnet_keras.data.manifest import draw_manifest
 from modnet_keras.data.sources import find_source, index_source, refuse_inside
 from modnet_keras.errors import CallError, WorkError, unknown_name
@@ -67,6 +69,10 @@ class Estimate:
     strategies: list
     pairs: list
     failed: list
+
+    def _repr_html_(self):
+        """What a notebook shows: what is said of the strategies."""
+        return pd.DataFrame(self.strategies)._repr_html_()
 
 
 def estimate(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from modnet_keras.data.input_pipeline import build_dataset
 from modnet_keras.data.manifest import SPLITS
@@ -83,6 +84,10 @@ class Forgetting:
     hashes: dict = field(default_factory=dict)
     unfinished: list = field(default_factory=list)
 
+    def _repr_html_(self):
+        """What a notebook shows: the rows."""
+        return pd.DataFrame(self.rows)._repr_html_()
+
     @property
     def rows(self):
         """The rows of `forgetting.csv`, a dict a run and split."""
@@ -107,7 +112,7 @@ def measure_forgetting(
     task: Task,
     *,
     runs: str | Path = "runs",
-    strategies: Sequence[str] | None = None,
+    strategies: str | Sequence[str] | None = None,
     data: str | Path | None = None,
     repair: bool = False,
     on_families: Callable[[list[Family]], object] | None = None,
@@ -118,6 +123,7 @@ def measure_forgetting(
     `modnet_keras.measure_forgetting`, which draws the figures too, says what it takes and raises.
     """
     configure_devices()
+    strategies = (strategies,) if isinstance(strategies, str) else strategies
     families, unfinished = find_families(task, runs, strategies, data)
     if on_families:
         on_families(families)

@@ -7,6 +7,7 @@ from modnet_keras.tasks.synsets import (
     hypernym_distances,
     is_synset,
     is_synset_id,
+    means_synset,
     synset_name,
 )
 from modnet_keras.tasks.task_spec import REST_OF_PARENT, TaskSpec, read_task_spec
@@ -24,6 +25,7 @@ __all__ = [
     "is_synset",
     "is_synset_id",
     "load_task",
+    "means_synset",
     "read_task_spec",
     "synset_name",
 ]

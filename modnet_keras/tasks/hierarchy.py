@@ -46,6 +46,16 @@ class Task:
             above = above.parent
         return tuple(reversed(ancestors))
 
+    @property
+    def entries(self) -> set[str]:
+        """What its spec, and those of the tasks above, name: folders and synsets."""
+        sides = [
+            side
+            for task in (*self.ancestors, self)
+            for side in (task.spec.positive, task.spec.negative)
+        ]
+        return {entry for side in sides if not isinstance(side, str) for entry in side}
+
     def to_dict(self) -> dict[str, Any]:
         """Every spec from the root to this task, as values that JSON can hold."""
         return {"specs": [task.spec.to_dict() for task in (*self.ancestors, self)]}

@@ -15,6 +15,9 @@ from modnet_keras.tasks.task_spec import REST_OF_PARENT
 POSITIVE = 1
 NEGATIVE = 0
 
+MOST_LISTED = 12
+"""Names of folders in an error."""
+
 
 class Labeller:
     """Labels images for a task by the folders above them.
@@ -98,11 +101,23 @@ class Labeller:
         try:
             return find_synset(entry)
         except CallError as error:
-            nearest = difflib.get_close_matches(entry, self._folder_names, n=1)
-            hint = f" (the nearest is '{nearest[0]}')" if nearest else ""
             raise CallError(
-                f"task '{self._task_name}': no folder is named '{entry}'{hint}, and {error}"
+                f"task '{self._task_name}': no folder is named '{entry}'{self._nearest_to(entry)}, "
+                f"and {error}"
             ) from None
+
+    def _nearest_to(self, entry: str) -> str:
+        """What may have been meant by an entry that is no folder's name, in brackets."""
+        known, last = self._folder_names, entry.rsplit("/", 1)[-1]
+        if last != entry and last in known:
+            return f" (an entry is the name of one folder and no path, here '{last}')"
+        nearest = difflib.get_close_matches(entry, known, n=1)
+        if nearest:
+            return f" (the nearest is '{nearest[0]}')"
+        if any(map(is_synset, known)):
+            return ""
+        more = ", ..." if len(known) > MOST_LISTED else ""
+        return f" (there are {', '.join(sorted(known)[:MOST_LISTED])}{more})" if known else ""
 
     def _nearest_label(self, folders: tuple[str, ...]) -> int | None:
         for name in reversed(folders):

@@ -87,6 +87,19 @@ def find_synset(entry: str) -> str:
     return senses[1]
 
 
+def means_synset(entry: str) -> bool:
+    """Whether `find_synset` finds one.
+
+    >>> means_synset("canine.n.02"), means_synset("canine"), means_synset("my_dogs")
+    (True, False, False)
+    """
+    try:
+        find_synset(entry)
+    except CallError:
+        return False
+    return True
+
+
 def synset_name(synset_id: str) -> str:
     """First lemma of a synset, in words.
 

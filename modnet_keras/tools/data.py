@@ -18,6 +18,8 @@ from modnet_keras.tools.values import choice, path
 Target = Annotated[Path | None, path("write the balanced pictures to this new folder", "FOLDER")]
 
 CHECKS = ("quick", "full")
+SPLIT_NAMES = {"train": "training", "val": "validation"}
+
 Check = Annotated[str, choice("quick: header and end mark; full: decode every picture", CHECKS)]
 
 
@@ -67,17 +69,20 @@ def data(
 def _show(task, manifest: Manifest, console: Console) -> None:
     taken = manifest.counts()
     rows, totals = [], []
+    named = {"name": ""} if any(is_synset(cls) for _, cls, _ in manifest.available) else {}
     for label, cls in sorted({key[:2] for key in manifest.available}, key=lambda k: (-k[0], k[1])):
-        row = {"label": label, "class": cls, "name": synset_name(cls) if is_synset(cls) else ""}
-        for split in SPLITS:
-            row[split] = taken[label, cls, split]
-            row[f"of {split}"] = manifest.available[label, cls, split]
+        row = {"label": label, "class": cls}
+        if named:
+            row["name"] = synset_name(cls) if is_synset(cls) else ""
+        for split, name in SPLIT_NAMES.items():
+            row[name] = taken[label, cls, split]
+            row[f"of {name}"] = manifest.available[label, cls, split]
         rows.append(row)
     for label, side in ((1, task.name), (0, f"not-{task.name}")):
         of_side = [row for row in rows if row["label"] == label]
-        total = {key: sum(row[key] for row in of_side) for key in list(rows[0])[3:]}
-        totals.append({"label": label, "class": side, "name": "in all"} | total)
-    show_table(f"{task.name} in {manifest.root}: taken of available pictures", rows + totals)
+        total = {key: sum(row[key] for row in of_side) for key in list(rows[0])[-4:]}
+        totals.append({"label": label, "class": f"{side}, in all"} | named | total)
+    show_table(f"{task.name} in {manifest.root}: pictures taken, of those there are", rows + totals)
     for entry in manifest.unmatched:
         console.print(f"No folder stands for {_named(entry)}.")
     for file, reason in sorted(manifest.unreadable.items()):

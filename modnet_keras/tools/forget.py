@@ -25,8 +25,13 @@ def forget(
     Beside the runs, in RUNS/TASK/: forgetting.csv and .png; forgetting_attribution.csv and
     attribution.png, what each kind of the child's weights costs the parent, stage by stage; and
     with --repair forgetting_repair.csv, what each repair gives back without training the child
-    anew. Each call writes these files anew, about the runs that it measured. Intervals (95 %) and
-    tests hold for these trained models, not for their strategies.
+    anew. Each call writes these files anew, about the runs that it measured.
+
+    Forgetting is the parent's accuracy before less that after; "lost" are the pictures that were
+    right before and are wrong after, "gained" those the other way round, "p (Holm)" is McNemar's
+    test of them, corrected for the number of runs. What the kinds of weights cost is measured for
+    each alone, put into the parent, so that the costs need not add up to the whole. Intervals
+    (95 %) and tests hold for these trained models, not for their strategies.
 
     Examples
     --------

@@ -19,7 +19,10 @@ _WIDTH_OF_FILES = 120
 
 def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows of the same keys as a table, numbers to the right and fractions to 4 places."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    # Close together: a run's metrics fit the 80 columns of most terminals.
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     for key in rows[0]:
         numbers = all(isinstance(row[key], int | float | None) for row in rows)
         table.add_column(key, justify="right" if numbers else "left", overflow="fold")

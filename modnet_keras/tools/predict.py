@@ -37,22 +37,25 @@ def predict(
     explain: Explain = False,
     to: RowFile = None,
 ) -> None:
-    """Say what pictures show: a line a picture, with its probability.
+    """Say what pictures show: a line a picture, with a probability.
 
-    A run says the task's name or not-NAME. With --tree every task below the given one that has runs
-    is asked: a child where its parent said yes, of siblings the more probable; the label is the
-    last that said yes, its probability the product along the path. What cannot be read is named and
-    skipped. With --to the lines go to that file instead, together with each task's probability.
+    A run says the task's name or not-NAME, and the probability that it is a NAME: 0.07 behind
+    not-NAME means that the network is rather sure of its no. With --tree every task below the given
+    one that has runs is asked: a child where its parent said yes, of siblings the more probable;
+    the label is the last that said yes, the probability the product along the path. A picture that
+    stops at a task is of it and of none below; where the root said no, the probability is the
+    root's. What cannot be read is named and skipped. With --to the lines go to that file instead,
+    together with each task's probability.
 
-    --explain writes Grad-CAM heat maps, where in the picture the answer comes from, beside the
-    pictures as NAME.explained.png; nothing is written in a data folder, so for its pictures name a
-    folder, as --explain=explained.
+    --explain writes Grad-CAM heat maps, where in the picture the answer comes from: alone beside
+    the pictures, as NAME.explained.png; nothing is written in a data folder, so for the pictures of
+    one name a folder apart, as --explain=explained.
 
     Examples
     --------
     modnet predict --run=runs/canines/frozen my/pictures
     modnet predict --tree=animals my/pictures --sort
-    modnet predict --run=runs/canines/frozen a.jpg b.jpg --explain
+    modnet predict --run=runs/canines/frozen a.jpg b.jpg --explain=explained
     modnet predict --tree=animals my/pictures --to=answers.csv
     """
     with Console(stderr=True).status("Loading"):
@@ -66,6 +69,8 @@ def predict(
         for place in _written_to(files, explain):
             model.refuse_in_data(place, "explain")
         predictor = Predictor(model, explain=bool(explain))
+    asked = ", ".join(found.title for found in model.runs)
+    print(f"Asking {asked}; the probability is that of a yes", file=sys.stderr)
     counts = Counter()
     with _output(to) as write, _progress(len(files)) as advance:
         predictions = _told(predictor.predict(files), explain, advance)

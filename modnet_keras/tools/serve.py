@@ -1,5 +1,6 @@
 """The command `serve`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,8 @@ def serve(
 
         def announce(url: str) -> None:
             body = """'{"instances": [{"b64": "%s"}]}' "$(base64 < picture.jpg | tr -d '\\n')\""""
+            asked = ", ".join(found.title for found in model.runs)
+            print(f"Asking {asked}", file=sys.stderr)
             print(f"Serving {servable.name} at {url} (Ctrl+C ends it)")
             print(
                 f"printf {body} | curl -sS -d @- {url}v1/models/{servable.name}:predict", flush=True

@@ -1,6 +1,5 @@
 """The command `tasks`."""
 
-import contextlib
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from modnet_keras.errors import WorkError
 from modnet_keras.tasks import Task, find_tasks
 from modnet_keras.tools.options import Runs, TableFile
 from modnet_keras.tools.output import write_rows
-from modnet_keras.training.run import Run, find_runs
+from modnet_keras.training.run import Run, find_runs, find_trained_tasks
 
 
 def tasks(runs: Runs = Path("runs"), to: TableFile = None) -> None:
@@ -25,7 +24,7 @@ def tasks(runs: Runs = Path("runs"), to: TableFile = None) -> None:
     modnet tasks --runs=runs --to=tasks.json
     """
     found = find_tasks()
-    tasks_by_name = _trained_elsewhere(runs) | found.tasks
+    tasks_by_name = find_trained_tasks(runs) | found.tasks
     console = Console(highlight=False, markup=False)
     rows = []
     for task in tasks_by_name.values():
@@ -38,16 +37,6 @@ def tasks(runs: Runs = Path("runs"), to: TableFile = None) -> None:
     if to:
         write_rows(to, rows)
         console.print(f"Written to {to}")
-
-
-def _trained_elsewhere(runs):
-    """Tasks, with those above them, that have runs: their specs may lie in any folder."""
-    found = {}
-    for folder in sorted(path for path in runs.glob("*") if path.is_dir()):
-        for run in find_runs(runs, folder.name)[:1]:
-            with contextlib.suppress(WorkError):
-                found |= {task.name: task for task in (*run.task.ancestors, run.task)}
-    return found
 
 
 def _grow_branch(branch, task, tasks_by_name, runs, rows):

@@ -1,13 +1,18 @@
 """What happens between a training's steps and epochs: validation, records, word to the user."""
 
-import sys
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table
@@ -150,7 +155,7 @@ class TellEpoch(keras.callbacks.Callback):
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """A bar over all steps on a terminal, with the time left; elsewhere a line an epoch."""
+    """A line an epoch; on a terminal also a bar over all steps, with the time left."""
 
     def __init__(self, title, epochs, steps, done=0):
         """Take what is trained, its epochs, and its steps: all of them, and those done."""
@@ -163,11 +168,13 @@ class ShowProgress(keras.callbacks.Callback):
             self.bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.fields[shown]}"),
+                MofNCompleteColumn(),
+                TextColumn("steps"),
                 TimeRemainingColumn(),
                 console=console,
+                transient=True,
             )
-            self.row = self.bar.add_task(title, total=steps, completed=done, shown="")
+            self.row = self.bar.add_task(title, total=steps, completed=done)
 
     def on_train_begin(self, logs=None):
         """Show the bar."""
@@ -182,15 +189,13 @@ class ShowProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Show the epoch's figures."""
         shown = (
-            f"epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.3f}  "
+            f"{self.title}: epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.3f}  "
             f"accuracy {logs['accuracy']:.3f}  val_accuracy {logs['val_accuracy']:.3f}"
         )
         if PARENT_ACCURACY in logs:
             shown += f"  parent {logs[PARENT_ACCURACY]:.3f}"
-        if self.bar:
-            self.bar.update(self.row, shown=shown)
-        else:
-            print(f"{self.title}: {shown}", file=sys.stdout, flush=True)
+        # Above the bar where there is one: it takes what is printed meanwhile.
+        print(shown, flush=True)
 
     def close(self):
         """Take the bar away, however the training ended."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from modnet_keras.data.manifest import SPLITS, Manifest, build_manifest
 from modnet_keras.errors import WorkError
+from modnet_keras.tasks import means_synset
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
 from modnet_keras.training.devices import configure_devices
 from modnet_keras.training.metrics import compute_metrics
@@ -62,6 +63,8 @@ def evaluate(run: Run, data: str | Path | None = None) -> dict[str, Any]:
 def _whole_manifest(run: Run, data: str | Path | None = None) -> Manifest:
     """All images that a run's task finds in its data folder, or in another, as they are now."""
     folders = {name for path in run.manifest(data).path for name in path.split("/")[:-1]}
+    # Of the tasks above, too, which have no pictures in the run's manifest.
+    folders |= {entry for entry in run.task.entries if not means_synset(entry)}
     return build_manifest(
         run.task,
         data or run.config["data"],

@@ -1,5 +1,6 @@
 """A run: one training of one task by one strategy, and its folder."""
 
+import contextlib
 import json
 import shutil
 import zipfile
@@ -272,6 +273,16 @@ def load_run(folder):
     if not run.is_finished:
         raise WorkError(f"run '{folder}' is not finished; go on with train --resume.")
     return run
+
+
+def find_trained_tasks(runs):
+    """Tasks, with those above them, that have runs, by name: their specs may lie in any folder."""
+    found = {}
+    for folder in sorted(path for path in Path(runs).glob("*") if path.is_dir()):
+        for run in find_runs(runs, folder.name)[:1]:
+            with contextlib.suppress(WorkError):
+                found |= {task.name: task for task in (*run.task.ancestors, run.task)}
+    return found
 
 
 def find_runs(runs, task_name):
