@@ -23,7 +23,7 @@ KINDS = {
     "folder name": values.folder_name("a run"),
     "path": values.path("a path"),
     "existing path": values.existing_path("a path"),
-    "existing folder": values.existing_folder("a folder"),
+    "flag or folder": values.flag_or_folder("a folder"),
     "file": values.file_ending_in((".json", ".csv"), "a file"),
     "fractions": values.list_of(values.fraction("a share")),
 }
@@ -129,12 +129,11 @@ def test_a_choice_names_the_nearest():
         values.choice("a strategy", STRATEGIES).read("frozn")
 
 
-def test_choices_are_asked_for_only_when_needed():
-    asked = []
-    kind = values.choice("a strategy", lambda: asked.append(1) or STRATEGIES)
-    assert not asked
+def test_a_choice_may_say_what_each_name_means():
+    kind = values.choice("a strategy", {"frozen": "nothing is forgotten"})
     assert kind.read("frozen") == "frozen"
-    assert asked
+    with pytest.raises(CallError, match="known are frozen"):
+        kind.read("frozn")
 
 
 @pytest.mark.parametrize("text, value", [("True", True), ("false", False), ("TRUE", True)])
@@ -167,9 +166,9 @@ def test_a_missing_path_is_refused_with_the_nearest(tmp_path):
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CallError, match="is a file, not a folder"):
-        values.existing_folder("pictures").read(str(tmp_path / "file"))
+        values.flag_or_folder("pictures").read(str(tmp_path / "file"))
     with pytest.raises(CallError, match="Not a directory"):
-        values.existing_folder("pictures").read(str(tmp_path / "file" / "below"))
+        values.existing_path("pictures").read(str(tmp_path / "file" / "below"))
 
 
 def test_a_leading_tilde_is_home(tmp_path, monkeypatch):

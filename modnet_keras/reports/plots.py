@@ -12,8 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import write_whole
+from modnet_keras.training.measures import TRAINED
 
-PANELS = ("loss", "accuracy", "sensitivity", "specificity")
+PANELS = TRAINED
 SPLITS = {"": "training", "val_": "validation"}
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.plots import PANELS, SPLITS
+from modnet_keras.studies.tables import SPLIT_NAMES
 from modnet_keras.tasks import Task
+from modnet_keras.training.measures import SHARES
 from modnet_keras.training.run import CONFIG, HISTORY, METRICS, MODEL, Run, find_runs
 
 CURVES = [prefix + measure for prefix in SPLITS for measure in PANELS]
-_SHARES = ("accuracy", "sensitivity", "specificity", "auc")
 
 
 @dataclass
@@ -165,9 +166,9 @@ def _read_history(entry):
 
 def _read_metrics(entry):
     metrics = entry.run.metrics
-    for split in ("train", "val"):
+    for split in SPLIT_NAMES:
         try:
-            values = [metrics[split]["n"], *(metrics[split][share] for share in _SHARES)]
+            values = [metrics[split]["n"], *(metrics[split][share] for share in SHARES)]
         except (KeyError, TypeError, IndexError) as error:
             raise entry.run.damaged(METRICS, f"{split} is not whole") from error
         if not all(isinstance(value, int | float | None) for value in values):

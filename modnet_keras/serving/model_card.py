@@ -4,11 +4,11 @@ from modnet_keras.errors import WorkError
 from modnet_keras.reports.report_studies import read_studies, signed
 from modnet_keras.tasks.synsets import is_synset, synset_name
 from modnet_keras.templates import template_environment
+from modnet_keras.training.measures import SHARES
 from modnet_keras.version import installed_version
 
 CARD = "README.md"
 _MARK = "library_name: modnet-keras"
-_MEASURES = ("accuracy", "sensitivity", "specificity", "auc")
 
 
 def model_card(exported):
@@ -58,7 +58,7 @@ def _entry(run):
         "parameters": run.model.count_params(),
         "metrics": [
             {"split": split, "n": run.metrics[key]["n"]}
-            | {name: _share(run.metrics[key][name]) for name in _MEASURES}
+            | {name: _share(run.metrics[key][name]) for name in SHARES}
             for split, key in (("validation", "val"), ("training", "train"))
         ],
         "forgetting": _forgetting(run),

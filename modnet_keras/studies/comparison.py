@@ -9,8 +9,9 @@ import itertools
 import numpy as np
 
 from modnet_keras.studies.statistics import corrected_t_test, holm
+from modnet_keras.training.measures import SHARES
 
-ESTIMATED = ("accuracy", "sensitivity", "specificity", "auc", "forgetting")
+ESTIMATED = (*SHARES, "forgetting")
 COMPARED = ("accuracy", "forgetting")
 SIGNIFICANT = 0.05
 # For each compared measure what more of it means.

@@ -15,6 +15,7 @@ from modnet_keras.studies.tables import FOLD_RESULT
 from modnet_keras.tasks import Task
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
 from modnet_keras.training.evaluation import own_manifest
+from modnet_keras.training.measures import SHARES
 from modnet_keras.training.options import Options
 from modnet_keras.training.trainer import train
 
@@ -120,7 +121,7 @@ def _row(job, strategy, run, parent):
         **job["split"],
         "seed": run.config["seed"],
         "n": validation["n"],
-        **{key: validation[key] for key in ("accuracy", "sensitivity", "specificity", "auc")},
+        **{key: validation[key] for key in SHARES},
         "forgetting": parent and _measure_forgetting(parent, run),
         "seconds": round(sum(row["seconds"] for row in run.history), 3),
         "run": run.title,

@@ -301,7 +301,7 @@ class _Progress:
         self.done = 0
         self.all = 0
         for family in families:
-            train, val = (len(family.manifest.labels(split)) for split in ("train", "val"))
+            train, val = (len(family.manifest.labels(split)) for split in SPLITS)
             self.all += (train + val) * (2 if repair else 1)
 
     def advance(self, images):

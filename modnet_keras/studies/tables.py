@@ -3,11 +3,14 @@
 Loads no TensorFlow.
 """
 
+from modnet_keras.training.measures import SHARES
+
 FORGETTING = "forgetting.csv"
 DETAILS = "forgetting.json"
 ATTRIBUTION = "forgetting_attribution.csv"
 REPAIR = "forgetting_repair.csv"
 
+# Of the parent's task: what a resample of images has without sorting their logits anew.
 MEASURES = ("accuracy", "sensitivity", "specificity")
 # In the order in which they are shown: validation is what counts.
 SPLIT_NAMES = {"val": "validation", "train": "training"}
@@ -25,12 +28,10 @@ ESTIMATE_SETTINGS = "settings.json"
 ENGINES = ("local", "ray")
 # Of a row of an estimate, in the order of its columns.
 _TEXTS = ("task", "strategy", "run")
-_NUMBERS = ("val_fraction", "repeat", "seed", "n", "accuracy", "sensitivity", "specificity", "auc")
-_NUMBERS += ("seconds", "n_train")
+_NUMBERS = ("val_fraction", "repeat", "seed", "n", *SHARES, "seconds", "n_train")
 _NUMBERS_OR_NONE = ("fold", "forgetting", "parent_n", "parent_n_train")
 ESTIMATE_COLUMNS = ("task", "strategy", "val_fraction", "repeat", "fold", "seed", "n")
-ESTIMATE_COLUMNS += ("accuracy", "sensitivity", "specificity", "auc", "forgetting")
-ESTIMATE_COLUMNS += ("seconds", "run")
+ESTIMATE_COLUMNS += (*SHARES, "forgetting", "seconds", "run")
 FOLD_RESULT = "result.json"
 FOLD_LOG = "log.txt"
 

@@ -12,7 +12,7 @@ from modnet_keras.tools.values import choice, path
 Target = Annotated[Path, path("a folder for the versions of this model", "FOLDER")]
 Format = Annotated[
     str,
-    choice("; ".join(f"{name}: {entry.summary}" for name, entry in FORMATS.items()), list(FORMATS)),
+    choice("what is written", {name: entry.summary for name, entry in FORMATS.items()}),
 ]
 
 

@@ -98,14 +98,17 @@ def _usage(name: str, signature: Signature) -> str:
 
 def _meaning(parameter: Parameter) -> str:
     """What a parameter is for, the names it takes, and what it is where it is not given."""
-    sentence = parameter.value.meaning
-    if parameter.value.choices:
-        sentence += f": {', '.join(parameter.value.choices())}"
+    sentence, choices = parameter.value.meaning, parameter.value.choices
+    meanings = isinstance(choices, Mapping)
+    if choices and not meanings:
+        sentence += f": {', '.join(choices)}"
     if parameter.is_required:
-        return f"{sentence} (required)"
-    if parameter.default is None or parameter.default is False:
-        return sentence
-    return f"{sentence} (default: {_as_written(parameter.default)})"
+        sentence += " (required)"
+    elif parameter.default is not None and parameter.default is not False:
+        sentence += f" (default: {_as_written(parameter.default)})"
+    if meanings:
+        sentence += ":" + "".join(f"\n- {name}: {meaning}" for name, meaning in choices.items())
+    return sentence
 
 
 def _as_written(default: Any) -> str:

@@ -41,7 +41,7 @@ Strategy = Annotated[
     str | None,
     choice(
         "how the parent's stages are carried over; frozen where absent, scratch for a root task",
-        list(STRATEGIES),
+        {name: strategy.summary for name, strategy in STRATEGIES.items()},
     ),
 ]
 Strategies = Annotated[

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from modnet_keras.data.manifest import SPLITS
 from modnet_keras.tools import options as option
 from modnet_keras.tools.output import show_table
 from modnet_keras.training.options import SNAPSHOT_SECONDS
@@ -88,7 +89,7 @@ def train(
     rows = [
         {"run": run.title, "split": split} | run.metrics[split]
         for run in trained
-        for split in ("train", "val")
+        for split in SPLITS
     ]
     show_table("Metrics of whole splits, pictures unaugmented", rows)
     for run in trained:
@@ -100,7 +101,7 @@ def _announce(plan) -> None:
         print(f"{plan.run.folder} was trained to its end already.")
         return
     config = plan.config
-    pictures = {split: len(plan.manifest.labels(split)) for split in ("train", "val")}
+    pictures = {split: len(plan.manifest.labels(split)) for split in SPLITS}
     print(
         f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
         f"{pictures['train']} pictures and {pictures['val']} for validation, "

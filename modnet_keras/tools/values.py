@@ -13,7 +13,8 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ class Value:
         What the value is for, as a phrase in lower case without a full stop.
     read : callable
         Gives the value of a text, or raises `CallError` with a sentence that quotes the text.
-    choices : callable, optional
-        Gives the names that are right, where only these are.
+    choices : sequence of str, or mapping of str to str, optional
+        The names that are right, where only these are; a mapping says what each means.
     is_flag : bool
         Whether the option alone, without a value, means True.
     """
@@ -46,7 +47,7 @@ class Value:
     metavar: str
     meaning: str
     read: Callable[[str], Any]
-    choices: Callable[[], Sequence[str]] | None = None
+    choices: Sequence[str] | Mapping[str, str] | None = None
     is_flag: bool = False
 
 
@@ -61,20 +62,15 @@ def text(meaning: str, metavar: str = "TEXT") -> Value:
     return Value(metavar, meaning, read)
 
 
-def choice(
-    meaning: str, names: Sequence[str] | Callable[[], Sequence[str]], metavar: str = "NAME"
-) -> Value:
-    """One of some names; a function that gives them is called only when they are needed."""
-
-    def choices() -> Sequence[str]:
-        return names() if callable(names) else names
+def choice(meaning: str, names: Sequence[str] | Mapping[str, str], metavar: str = "NAME") -> Value:
+    """One of some names; a mapping says what each of them means."""
 
     def read(given: str) -> str:
-        if given not in choices():
-            raise unknown_name("value", given, choices())
+        if given not in names:
+            raise unknown_name("value", given, names)
         return given
 
-    return Value(metavar, meaning, read, choices)
+    return Value(metavar, meaning, read, names)
 
 
 def boolean(meaning: str) -> Value:
@@ -161,19 +157,6 @@ def existing_path(meaning: str, metavar: str = "PATH") -> Value:
     return Value(metavar, meaning, read)
 
 
-def existing_folder(meaning: str, metavar: str = "FOLDER") -> Value:
-    """The path of a folder that is there."""
-
-    def read(given: str) -> Path:
-        found = _path(given)
-        _require_there(found)
-        if not found.is_dir():
-            raise CallError(f"{given!r} is a file, not a folder.")
-        return found
-
-    return Value(metavar, meaning, read)
-
-
 def flag_or_folder(meaning: str, metavar: str = "FOLDER") -> Value:
     """The option alone for True, or the path of a folder, there or not."""
 
@@ -181,7 +164,7 @@ def flag_or_folder(meaning: str, metavar: str = "FOLDER") -> Value:
         if given.lower() in ("true", "false"):
             return given.lower() == "true"
         found = _path(given)
-        if found.is_file():
+        if _is_kind(found, stat.S_ISREG):
             raise CallError(f"{given!r} is a file, not a folder.")
         return found
 
@@ -195,7 +178,7 @@ def file_ending_in(endings: Sequence[str], meaning: str, metavar: str = "FILE") 
         found = _path(given)
         if found.suffix not in endings:
             raise CallError(f"{given!r} ends in none of {', '.join(endings)}.")
-        if found.is_dir():
+        if _is_kind(found, stat.S_ISDIR):
             raise CallError(f"{given!r} is a folder, not a file.")
         return found
 
@@ -223,6 +206,16 @@ def _path(given: str) -> Path:
         return Path(given).expanduser()
     except RuntimeError as error:
         raise CallError(f"{given!r} begins with a home folder that is not known.") from error
+
+
+def _is_kind(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Whether what lies at a path is of a kind; False where nothing does yet."""
+    try:
+        return is_kind(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise CallError(f"{str(path)!r} cannot be read: {os.strerror(error.errno)}.") from error
 
 
 def _require_there(wanted: Path) -> None:

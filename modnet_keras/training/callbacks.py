@@ -17,6 +17,7 @@ from rich.progress import (
 from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table
 from modnet_keras.training.checkpoint import save_snapshot
+from modnet_keras.training.measures import SHARES, TRAINED
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import base_learning_rate, steps_done
 from modnet_keras.training.run import HISTORY, SNAPSHOT
@@ -24,9 +25,9 @@ from modnet_keras.training.run import HISTORY, SNAPSHOT
 MEMORY_FOR_PICTURES = 2**29
 # Three channels of float32.
 BYTES_PER_PIXEL = 12
-VALIDATED = ("loss", "accuracy", "sensitivity", "specificity", "auc")
+VALIDATED = ("loss", *SHARES)
 PARENT_ACCURACY = "parent_accuracy"
-SHOWN = ("loss", "accuracy", "sensitivity", "specificity", *(f"val_{key}" for key in VALIDATED))
+SHOWN = (*TRAINED, *(f"val_{key}" for key in VALIDATED))
 
 
 class Validation(keras.callbacks.Callback):

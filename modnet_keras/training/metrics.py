@@ -4,8 +4,6 @@ import keras
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-METRICS = ("loss", "accuracy", "sensitivity", "specificity", "auc", "n")
-
 
 def compute_metrics(labels, logits):
     """Metrics of a set of images, exact over the whole of it.

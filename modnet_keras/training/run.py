@@ -8,7 +8,7 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-from modnet_keras.data.manifest import read_manifest
+from modnet_keras.data.manifest import SPLITS, read_manifest
 from modnet_keras.data.sources import find_source
 from modnet_keras.data.splits import is_fold_setting
 from modnet_keras.errors import CallError, WorkError
@@ -126,7 +126,7 @@ class Run:
     @cached_property
     def metrics(self):
         """Metrics of both splits."""
-        return self._read_json(METRICS, ("train", "val"))
+        return self._read_json(METRICS, SPLITS)
 
     @cached_property
     def hashes(self):
