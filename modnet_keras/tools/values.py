@@ -208,10 +208,10 @@ def _path(given: str) -> Path:
         raise CallError(f"{given!r} begins with a home folder that is not known.") from error
 
 
-def _is_kind(path: Path, is_kind: Callable[[int], bool]) -> bool:
+def _is_kind(path: Path, kind: Callable[[int], bool]) -> bool:
     """Whether what lies at a path is of a kind; False where nothing does yet."""
     try:
-        return is_kind(path.stat().st_mode)
+        return kind(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
