@@ -31,9 +31,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
-    """Gives a folder of a name, made once for all processes that the tests are spread over."""
+    """Gives a folder of a name, made once for all processes that the tests are spread over.
+
+    With `MODNET_KEEP_FIXTURES=FOLDER` it is kept there for the next call: for who works on a test,
+    while nothing changes in what is trained.
+    """
     root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if "MODNET_KEEP_FIXTURES" in os.environ:
+        root = Path(os.environ["MODNET_KEEP_FIXTURES"])
+        root.mkdir(parents=True, exist_ok=True)
+    elif "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
 
     def folder_of(name, make):

@@ -94,7 +94,6 @@ def build_dataset(
     if augment not in AUGMENTATIONS:
         raise ValueError(f"augment must be one of {AUGMENTATIONS}. Received: {augment!r}")
     labels = manifest.labels(split)
-    keys = _image_keys(manifest.path[manifest.split == split])
     if training:
         batch_size = training_batch(labels, batch_size)
         order = _training_order(labels, epochs, start_step, batch_size, seed)
@@ -103,13 +102,27 @@ def build_dataset(
         order = tf.data.Dataset.range(len(labels)).batch(batch_size)
         order = order.map(lambda indices: (indices, tf.zeros_like(indices)))
         steps = -(-len(labels) // batch_size)
+    images = _look_up(order, manifest, split, seed)
+    dataset = _decode(images, image_size, augment, crop_area).batch(batch_size)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(workers))
+
+
+def _look_up(order, manifest, split, seed):
+    """From indices of images and epochs, a batch each, to (path, seed, label) of each image."""
     paths = tf.constant([os.fsencode(path) for path in manifest.paths(split)], tf.string)
-    targets = tf.constant(labels[:, None], tf.float32)
-    keys = tf.constant(keys)
+    targets = tf.constant(manifest.labels(split)[:, None], tf.float32)
+    keys = tf.constant(_image_keys(manifest.path[manifest.split == split]))
 
     def look_up(indices, epochs):
         seeds = tf.stack([tf.gather(keys, indices), seed * 1_000_003 + epochs], axis=1)
         return tf.gather(paths, indices), seeds, tf.gather(targets, indices)
+
+    return order.map(look_up).unbatch()
+
+
+def _decode(images, image_size, augment, crop_area):
+    """From (path, seed, label) to (picture, label): read, cut, decoded, flipped, normalised."""
 
     def read(path, image_seed, target):
         contents = tf.io.read_file(path)
@@ -130,11 +143,8 @@ def build_dataset(
 
     # Calls that are begun; as many run as there are threads, which `_options` makes the workers.
     parallel = {"num_parallel_calls": IN_HAND, "deterministic": True}
-    dataset = order.map(look_up).unbatch().map(read, **parallel)
-    dataset = dataset.batch(IN_HAND).map(plan).unbatch()
-    dataset = dataset.map(decode, **parallel).batch(batch_size)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(PREFETCHED_BATCHES).with_options(_options(workers))
+    planned = images.map(read, **parallel).batch(IN_HAND).map(plan).unbatch()
+    return planned.map(decode, **parallel)
 
 
 def steps_per_epoch(manifest, batch_size):

@@ -128,11 +128,7 @@ def estimate(
             on_plan=announce,
             on_event=progress.tell,
         )
-    for rows in _by_fraction(result.strategies):
-        show_table(_title(result, rows), _shown(rows, INTERVALS, with_interval=True))
-        others = dict.fromkeys(row["measure"] for row in rows if row["measure"] not in INTERVALS)
-        show_table("Mean ± standard deviation", _shown(rows, others))
-    _say(result.pairs)
+    _show(result)
     if to:
         write_rows(to, _written(result))
         print(f"Written to {to}")
@@ -143,6 +139,14 @@ def estimate(
             f"not all went well in {folds}, and the figures are of the rest alone; --resume tries "
             "again, once the folder of a run that is damaged is removed."
         )
+
+
+def _show(result):
+    for rows in _by_fraction(result.strategies):
+        show_table(_title(result, rows), _shown(rows, INTERVALS, with_interval=True))
+        others = dict.fromkeys(row["measure"] for row in rows if row["measure"] not in INTERVALS)
+        show_table("Mean ± standard deviation", _shown(rows, others))
+    _say(result.pairs)
 
 
 def _by_fraction(rows):
