@@ -1,5 +1,6 @@
 """What a training costs: steps, and multiply-adds that one strategy can be made to equal."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,15 @@ from modnet_keras.training.strategies import get_strategy
 
 def training_flops(task: Task, image_size: int, images: int) -> int:
     """Multiply-adds of training on so many images: forward once, backward twice."""
+    return 3 * _flops_of_level(task.level, image_size) * images
+
+
+@functools.cache
+def _flops_of_level(level: int, image_size: int) -> int:
+    """Multiply-adds of one picture; kept, for the network is built to count them."""
     from modnet_keras.models import build_model, compute_flops
 
-    return 3 * compute_flops(build_model(task, image_size)) * images
+    return compute_flops(build_model(level, image_size))
 
 
 def epochs_of_parents(
