@@ -2,12 +2,13 @@
 
     python tools/draw_docs_figures.py [--to=docs/figures]
 
-Names, shapes and multipliers are read from networks that are built, from the strategies' tables, the
-shipped specs and the demo's manifests; none is written here by hand. The same versions draw the
-same bytes. On a white card, so that they can be read on a dark page too.
+Names, shapes and multipliers are read from networks that are built, from the strategies' tables,
+the shipped specs and the demo's manifests; none is written here by hand. The same versions draw
+the same bytes. The ground is white, so that they can be read on a dark page too.
 """
 
 import argparse
+import functools
 import math
 from collections import defaultdict
 from pathlib import Path
@@ -20,6 +21,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 
+from modnet_keras.data.splits import rank
 from modnet_keras.tasks import REST_OF_PARENT, find_synset, find_tasks, synset_name
 from modnet_keras.training.optimizers import assign_rates
 from modnet_keras.training.strategies import FROZEN, STATISTICS, STRATEGIES
@@ -30,7 +32,6 @@ FROZEN_COLOUR, NEW_COLOUR, HEAD_COLOUR = "#b8cfe6", "#8fd19e", "#f4b183"
 LINE, TEXT, FAINT = "#33414e", "#1b242c", "#8a949c"
 TRAIN_COLOUR, VAL_COLOUR, OUT_COLOUR = "#9ecae1", "#e6550d", "#eeeeee"
 SHOWN_CLASSES = ("n02099601", "n02114367", "n02123045", "n02132136", "n12267677", "n02793495")
-PARTS_PER_ROW = 35
 
 
 def draw_growth(file):
@@ -82,15 +83,13 @@ def draw_tap(file):
     axes.text(
         last + 0.75, 0.55, f"the tap: behind {shared[-1].name}", ha="right", va="center", color=TEXT
     )
-    axes.text(
-        0.2, 3.25, f"network of {child_task.name}: its stages as they are now", color=TEXT
-    )
+    axes.text(0.2, 3.25, f"network of {child_task.name}: its stages as they are now", color=TEXT)
     _save(figure, file)
 
 
 def draw_hierarchy(file):
     """The shipped tasks as a tree, each with its entries for yes and no."""
-    tasks = {name: found for name, found in find_tasks().tasks.items()}
+    tasks = find_tasks().tasks
     order = _depth_first(tasks)
     figure, axes = _canvas(10, 0.9 * len(order) + 0.3, (0, 14), (-len(order) + 0.3, 1))
     rows = {}
@@ -105,7 +104,7 @@ def draw_hierarchy(file):
                 [above[1] - 0.28, -row, -row],
                 color=LINE, linewidth=1.2,
             )  # fmt: skip
-        _box(axes, (left, -row - 0.28), 1.8, 0.56, NEW_COLOUR if task.parent else HEAD_COLOUR)
+        _box(axes, (left, -row - 0.28), 1.8, 0.56, FROZEN_COLOUR)
         axes.text(left + 0.9, -row, name, ha="center", va="center", color=TEXT, weight="bold")
         axes.text(4.5, -row + 0.18, f"yes: {_entries(task.spec.positive)}", va="center", color=TEXT)
         axes.text(4.5, -row - 0.18, f"no:  {_entries(task.spec.negative)}", va="center", color=LINE)
@@ -127,20 +126,20 @@ def draw_rates(file, level=3):
         rates = assign_rates(model, strategy.table(level))
         for column, part in enumerate(parts):
             weights, statistics = _rates_of(part, rates)
-            taken_over = strategy.takes_over and weights != "new" and column < level + 1
-            text = _rate_text(weights, statistics)
+            is_parents = part.name not in (f"stage_{level + 1}", "head")
             shade = FROZEN_COLOUR if weights == FROZEN else colours(0.12 + 0.4 * weights)
             axes.add_patch(
                 Rectangle((2 * column, row), 1.9, 0.9, facecolor=shade, edgecolor="white")
             )
-            if taken_over:
+            if strategy.takes_over and is_parents:
                 axes.add_patch(Rectangle((2 * column, row + 0.82), 1.9, 0.08, facecolor=LINE))
             axes.text(
-                2 * column + 0.95, row + 0.43, text, ha="center", va="center", color=TEXT, fontsize=9
-            )
+                2 * column + 0.95, row + 0.43, _rate_text(weights, statistics), ha="center",
+                va="center", color=TEXT, fontsize=9,
+            )  # fmt: skip
     legend = [
         Patch(facecolor=FROZEN_COLOUR, label="weights fixed"),
-        Patch(facecolor=colours(0.52), label="learns, at the learning rate times"),
+        Patch(facecolor=colours(0.52), label="learns, at this multiple of the learning rate"),
         Patch(facecolor=LINE, label="underlined: taken over from the parent"),
     ]
     axes.legend(handles=legend, loc="lower left", ncols=3, frameon=False, bbox_to_anchor=(0, -0.03))
@@ -148,7 +147,7 @@ def draw_rates(file, level=3):
 
 
 def draw_split(file):
-    """Pictures of some demo classes in the order of the split: what parent and child do with each.
+    """Pictures of some demo classes in the order of the split: what two tasks do with each.
 
     Raises if a child trains on a picture that its parent is tested on.
     """
@@ -159,13 +158,11 @@ def draw_split(file):
     if crossed:
         raise ValueError(f"on both sides of the split: {crossed}")
     root = manifests[CHAIN[0]].root
-    figure, axes = _canvas(10, 0.62 * len(SHOWN_CLASSES) + 1.2, (-27, 72), (-1.6, 0.8))
-    axes.set_ylim(-0.9 * 2.4 * len(SHOWN_CLASSES) / 2 - 1.3, 1.2)
+    bottom = -1.1 * len(SHOWN_CLASSES) - 0.3
+    figure, axes = _canvas(10, 0.62 * len(SHOWN_CLASSES) + 0.4, (-27, 72), (bottom, 0.6))
     for row, cls in enumerate(SHOWN_CLASSES):
         paths = [str(path.relative_to(root)) for path in (root / cls / "images").iterdir()]
-        # Validation comes first in the order of the split, whatever the task.
-        order = {"val": 0, "train": 1}
-        paths.sort(key=lambda path: (min(order.get(u.get(path), 2) for u in used.values()), path))
+        paths.sort(key=functools.partial(rank, 0, cls))
         for line, name in enumerate(CHAIN[:2]):
             y = -1.1 * row - 0.45 * line
             axes.text(-0.8, y + 0.2, name, ha="right", va="center", color=LINE, fontsize=8)
