@@ -83,7 +83,8 @@ def draw_tap(file):
     axes.text(
         last + 0.75, 0.55, f"the tap: behind {shared[-1].name}", ha="right", va="center", color=TEXT
     )
-    axes.text(0.2, 3.25, f"network of {child_task.name}: its stages as they are now", color=TEXT)
+    title = f"network of {child_task.name}; blue: the stages that the tap runs through"
+    axes.text(0.2, 3.25, title, color=TEXT)
     _save(figure, file)
 
 
