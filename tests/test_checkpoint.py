@@ -9,24 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modnet_keras.errors import WorkError
-from modnet_keras.models import build_model, grow, resnet
+from modnet_keras.models import build_model, grow
 from modnet_keras.training.checkpoint import load_snapshot, save_snapshot
 from modnet_keras.training.optimizers import compile_model
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
 PICTURE_SIZE = 32
 HISTORY = [{"epoch": 1, "loss": 0.6931471805599453, "val_auc": None}]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def thin():
-    """Few filters in the stem and one block a stage: a snapshot does not depend on either.
-
-    With under 16, oneDNN writes past its memory (https://github.com/uxlfoundation/oneDNN/issues/6035).
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resnet, "STEM_FILTERS", 16)
-        patch.setattr(resnet, "BLOCKS_PER_STAGE", 1)
-        yield
 
 
 def make_model(strategy="layerwise", seed=0):

@@ -24,6 +24,7 @@ from modnet_keras import train
 from modnet_keras.models import resnet
 from modnet_keras.training import fitting
 from modnet_keras.training.checkpoint import load_snapshot
+resnet.STEM_FILTERS, resnet.BLOCKS_PER_STAGE = 16, 1
 data, folder = sys.argv[1:]
 
 def train_on(devices, name, task="animals", **options):

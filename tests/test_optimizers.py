@@ -19,6 +19,7 @@ from modnet_keras.training.optimizers import (
 from modnet_keras.training.recipes import RECIPES
 from modnet_keras.training.strategies import FROZEN, STRATEGIES, get_strategy
 
+pytestmark = pytest.mark.usefixtures("whole_networks")
 PICTURE_SIZE = 32
 BATCH = 8
 STATISTICS = ("moving_mean", "moving_variance")

@@ -130,37 +130,6 @@ def test_comparison_is_drawn_as_soon_as_there_are_two_runs(own_runs, command):
     assert (own_runs / "canines" / "comparison.png").is_file()
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(demo, tmp_path):
-    """Real processes are terminated, interrupted and killed; it ends where none would have been."""
-    options = ["--task=animals", f"--data={demo}", f"--runs={tmp_path}", *SMALL_OPTIONS]
-    options = [option for option in options if "epochs" not in option] + ["--epochs=8", "--resume"]
-    call = [sys.executable, "-m", "modnet_keras.tools", "train", *options]
-    steps = []
-    for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
-        process = subprocess.Popen(
-            call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        shown = [line for _, line in zip(range(3), process.stdout, strict=False)]
-        assert "epoch" in shown[-1]
-        process.send_signal(number)
-        # A machine that is preempted has not much longer.
-        out, err = process.communicate(timeout=10)
-        assert process.returncode == status and "Traceback" not in err
-        if number != signal.SIGKILL:
-            (line,) = (line for line in out.splitlines() if "saved after step" in line)
-            steps.append(int(line.split("step ")[1].split(" of ")[0]))
-    of_epoch = load_snapshot(tmp_path / "animals" / "scratch" / "snapshot.npz")
-    assert of_epoch.step >= steps[1] >= steps[0] > 0
-    resumed = train("animals", data=demo, runs=tmp_path, resume=True)
-    assert [row["epoch"] for row in resumed.history] == [1, 2, 3, 4, 5, 6, 7, 8]
-    through = train("animals", data=demo, runs=tmp_path, name="through", **SMALL | {"epochs": 8})
-    for path, value in weights(through.folder).items():
-        np.testing.assert_array_equal(weights(resumed.folder)[path], value)
-    assert without_seconds(resumed) == without_seconds(through)
-    assert resumed.metrics == through.metrics
-    assert not (resumed.folder / "snapshot.npz").exists()
-
-
 def test_a_full_disk_leaves_the_last_snapshot_and_the_run_goes_on_from_it(demo, tmp_path, runs):
     """By a limit on the size of files, which any user may set on himself."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
