@@ -15,7 +15,7 @@ ATTEMPTS = 10
 
 
 @tf.autograph.experimental.do_not_convert
-def draw_window(seed):
+def draw_window(seed: tf.Tensor) -> tf.Tensor:
     """The random numbers of one `random_resized_window`, float32 [2, ATTEMPTS + 1] in [0, 1).
 
     Parameters
@@ -28,7 +28,13 @@ def draw_window(seed):
 
 
 @tf.autograph.experimental.do_not_convert
-def random_resized_window(height, width, drawn, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3)):
+def random_resized_window(
+    height: tf.Tensor,
+    width: tf.Tensor,
+    drawn: tf.Tensor,
+    area: tuple[float, float] = (0.08, 1.0),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+) -> tf.Tensor:
     """A random window by the definition of torchvision's `RandomResizedCrop`.
 
     The target area is uniform in `area` times the picture's, the aspect ratio (width by height)
@@ -70,7 +76,7 @@ def random_resized_window(height, width, drawn, area=(0.08, 1.0), aspect=(3 / 4,
 
 
 @tf.autograph.experimental.do_not_convert
-def centre_window(height, width):
+def centre_window(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     """The centre squares whose edges are 7/8 of the pictures' shorter sides, int32 [..., 4].
 
     As resizing to 256 and cutting 224 out of the middle does. Random crops show things larger than

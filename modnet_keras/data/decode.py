@@ -44,7 +44,7 @@ kept_apart = functools.partial(
 
 
 @tf.autograph.experimental.do_not_convert
-def image_shape(contents):
+def image_shape(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Height and width of the upright picture, two int32 scalars.
 
     Parameters
@@ -58,7 +58,7 @@ def image_shape(contents):
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_window(contents, window, size):
+def decode_window(contents: tf.Tensor, window: tf.Tensor, size: int) -> tf.Tensor:
     """Decode one window of a picture and resize it.
 
     Bilinear, with half-pixel centres; antialiased where after libjpeg's scaling the window's
@@ -88,7 +88,7 @@ def decode_window(contents, window, size):
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_centre(contents, size):
+def decode_centre(contents: tf.Tensor, size: int) -> tf.Tensor:
     """The `centre_window` of a picture: `decode_window` for evaluation."""
     return decode_window(contents, centre_window(*image_shape(contents)), size)
 
@@ -97,13 +97,13 @@ def decode_centre(contents, size):
 # apart once, and plans for many pictures at once.
 
 
-def is_plain_jpeg(contents):
+def is_plain_jpeg(contents: tf.Tensor) -> tf.Tensor:
     """Whether this is a JPEG that is stored upright and says nothing of it, as most are; bool."""
     return starts_as(PLAIN_JPEG, contents)
 
 
 @tf.autograph.experimental.do_not_convert
-def upright_shape(contents, plain):
+def upright_shape(contents: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
     """Height and width of the upright picture, int32 [2]; `plain` by `is_plain_jpeg`."""
     return tf.cond(
         plain,
@@ -113,7 +113,7 @@ def upright_shape(contents, plain):
 
 
 @tf.autograph.experimental.do_not_convert
-def plan_window(window, plain, size):
+def plan_window(window: tf.Tensor, plain: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """How to decode a window of a picture to `size`: a way and a window for `decode_planned`.
 
     Parameters
@@ -144,7 +144,7 @@ def plan_window(window, plain, size):
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_planned(contents, way, window, size):
+def decode_planned(contents: tf.Tensor, way: tf.Tensor, window: tf.Tensor, size: int) -> tf.Tensor:
     """`decode_window` as `plan_window` says, for one picture; float32 [size, size, 3]."""
     # Small pictures take next to no time to decode, so the one case that they are all of stands
     # apart, at the cost of a few operations.
@@ -157,7 +157,7 @@ def decode_planned(contents, way, window, size):
 
 
 @tf.autograph.experimental.do_not_convert
-def exif_orientation(contents):
+def exif_orientation(contents: tf.Tensor) -> tf.Tensor:
     """The EXIF orientation of a JPEG, int32 in 1..8; 1 where there is none or it is damaged.
 
     Source: the Exif 2.32 standard, 4.5 and 4.6 (tag 0x0112 of the zeroth IFD).
@@ -170,13 +170,13 @@ def exif_orientation(contents):
     )
 
 
-def starts_as(pattern, contents):
+def starts_as(pattern: str, contents: tf.Tensor) -> tf.Tensor:
     """Whether the first bytes, up to 32 of them, are as a pattern of RE2 says; bool scalar."""
     # A pattern is matched against the whole string, so that of a large file would take a while.
     return tf.strings.regex_full_match(tf.strings.substr(contents, 0, 32), pattern)
 
 
-def is_jpeg(contents):
+def is_jpeg(contents: tf.Tensor) -> tf.Tensor:
     """Whether this is a JPEG by its first bytes; bool scalar."""
     return tf.strings.substr(contents, 0, 3) == b"\xff\xd8\xff"
 
@@ -303,7 +303,7 @@ def _orientation_of_tiff(tiff):
     return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
 
 
-def bytes_at(contents, start, count):
+def bytes_at(contents: tf.Tensor, start: tf.Tensor | int, count: tf.Tensor | int) -> tf.Tensor:
     """`count` bytes from `start` on as int32 [count]; past the end of `contents`, zeros."""
     start = tf.clip_by_value(start, 0, tf.strings.length(contents))
     found = tf.strings.substr(contents, start, count)

@@ -1,6 +1,7 @@
 """The long look at image files: decode them all."""
 
 import os
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -12,7 +13,9 @@ SIZE = 32
 FILES_A_BATCH = 100
 
 
-def find_undecodable(paths, progress=None):
+def find_undecodable(
+    paths: Sequence[str], progress: Callable[[int], object] | None = None
+) -> list[str]:
     """Decode whole picture files and name those of which that fails.
 
     Parameters

@@ -113,7 +113,7 @@ IS_FRAME[[*DECODED_FRAMES]] = True
 
 
 @tf.autograph.experimental.do_not_convert
-def is_usable(contents):
+def is_usable(contents: tf.Tensor) -> tf.Tensor:
     """Whether `check_image` would let a picture pass; never raises.
 
     It is stricter where looking would take up too much: more segments of a JPEG, or lengths of a

@@ -1,5 +1,7 @@
 """From many pictures to one batch, where some are none: one broken row never hurts the others."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from modnet_keras.data.decode import decode_centre
@@ -10,7 +12,7 @@ WORKERS = 2
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_rows(contents, size):
+def decode_rows(contents: tf.Tensor | Sequence[bytes], size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode the centre of every picture of a batch, in TensorFlow operations.
 
     Each row is an element of a dataset inside the graph, in which an error takes out that element
@@ -37,7 +39,7 @@ def decode_rows(contents, size):
 
 
 @tf.autograph.experimental.do_not_convert
-def read_rows(paths, size):
+def read_rows(paths: tf.Tensor | Sequence[bytes], size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """`decode_rows` of files, string [n]; what cannot be read is no picture."""
     paths = tf.convert_to_tensor(paths, tf.string)
     return _load_rows(tf.size(paths), lambda row: tf.io.read_file(paths[row]), size)

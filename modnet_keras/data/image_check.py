@@ -54,7 +54,7 @@ class _Unreadable(Exception):
     """Carries the reason."""
 
 
-def check_image(path, size=None):
+def check_image(path: str | os.PathLike[str], size: int | None = None) -> str | None:
     """Why a file is no usable picture, as a short phrase; None where it is one.
 
     Parameters

@@ -18,6 +18,7 @@ from modnet_keras.data.decode import (
     plan_window,
     upright_shape,
 )
+from modnet_keras.data.manifest import Manifest
 
 # ImageNet's, of pictures in 0..1; ModNet's too.
 MEAN = (0.485, 0.456, 0.406)
@@ -34,19 +35,19 @@ workers from waiting for the next, and few enough that four times so many files 
 
 
 def build_dataset(
-    manifest,
-    split="train",
+    manifest: Manifest,
+    split: str = "train",
     *,
-    training=None,
-    epochs=1,
-    start_step=0,
-    image_size=64,
-    batch_size=128,
-    augment=None,
-    crop_area=(0.35, 1.0),
-    seed=0,
-    workers=2,
-):
+    training: bool | None = None,
+    epochs: int = 1,
+    start_step: int = 0,
+    image_size: int = 64,
+    batch_size: int = 128,
+    augment: str | None = None,
+    crop_area: tuple[float, float] = (0.35, 1.0),
+    seed: int = 0,
+    workers: int = 2,
+) -> tf.data.Dataset:
     """Build the dataset of one split.
 
     Parameters
@@ -147,7 +148,7 @@ def _decode(images, image_size, augment, crop_area):
     return planned.map(decode, **parallel)
 
 
-def steps_per_epoch(manifest, batch_size):
+def steps_per_epoch(manifest: Manifest, batch_size: int) -> int:
     """Training batches an epoch: as many as the images of the smaller side make up.
 
     Examples
@@ -194,7 +195,7 @@ def _image_keys(paths):
     return np.array([int.from_bytes(digest, "big", signed=True) for digest in digests], "int64")
 
 
-def training_batch(labels, batch_size):
+def training_batch(labels: np.ndarray, batch_size: int) -> int:
     """Images of a training batch: as many as asked for, and no more than both sides have.
 
     Takes the labels of the training split, 0 or 1 [n], and the even number that is asked for.

@@ -5,16 +5,17 @@ import io
 import math
 import os
 from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from modnet_keras.data.sources import find_source, index_source
-from modnet_keras.data.splits import draw_fold, draw_split, rank, smallest_class
+from modnet_keras.data.sources import Index, Source, find_source, index_source
+from modnet_keras.data.splits import Fold, draw_fold, draw_split, rank, smallest_class
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
-from modnet_keras.tasks import Labeller, image_class
+from modnet_keras.tasks import Labeller, Task, image_class
 
 DEFAULT_VAL_FRACTION = 0.2
 SPLITS = ("train", "val")
@@ -47,9 +48,9 @@ class Manifest:
     image_class: np.ndarray
     label: np.ndarray
     split: np.ndarray
-    available: Counter
-    unreadable: dict
-    unmatched: tuple
+    available: Counter[tuple[int, str, str]]
+    unreadable: dict[str, str]
+    unmatched: tuple[str, ...]
     fingerprint: str
 
     def __len__(self):
@@ -59,20 +60,20 @@ class Manifest:
         counts = " and ".join(f"{len(self.labels(split))} {split}" for split in SPLITS)
         return f"Manifest({counts} below '{self.root}')"
 
-    def paths(self, split):
+    def paths(self, split: str) -> list[str]:
         """Absolute paths of a split's images, list of str."""
         return [os.path.join(self.root, path) for path in self.path[self.split == split]]  # noqa: PTH118
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         """Labels of a split's images, int array [n]."""
         return self.label[self.split == split]
 
-    def counts(self):
+    def counts(self) -> Counter[tuple[int, str, str]]:
         """Images taken, by (label, class, split): a Counter."""
         rows = zip(self.label.tolist(), self.image_class, self.split, strict=True)
         return Counter(rows)
 
-    def write(self, file):
+    def write(self, file: Path) -> None:
         """Write `manifest.csv`: path, class, label, split."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -83,7 +84,7 @@ class Manifest:
         write_whole(file, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
-def read_manifest(file, root, fingerprint):
+def read_manifest(file: str | Path, root: str | Path, fingerprint: str) -> Manifest:
     """Read a `manifest.csv` back.
 
     Raises
@@ -118,17 +119,17 @@ def read_manifest(file, root, fingerprint):
 
 
 def build_manifest(
-    task,
-    data="demo",
+    task: Task,
+    data: str | Path = "demo",
     *,
-    seed=0,
-    val_fraction=None,
-    fold=None,
-    balance=True,
-    known_folders=(),
-    decode=False,
-    progress=None,
-):
+    seed: int = 0,
+    val_fraction: float | None = None,
+    fold: Fold | None = None,
+    balance: bool = True,
+    known_folders: Collection[str] = (),
+    decode: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Manifest:
     """List, check, label, split and balance the images of a task.
 
     Whether an image is for training or validation depends on (seed, class, file name), with folds
@@ -192,8 +193,16 @@ def build_manifest(
 
 
 def draw_manifest(
-    task, source, index, *, seed, val_fraction=None, fold=None, balance=True, known_folders=()
-):
+    task: Task,
+    source: Source,
+    index: Index,
+    *,
+    seed: int,
+    val_fraction: float | None = None,
+    fold: Fold | None = None,
+    balance: bool = True,
+    known_folders: Collection[str] = (),
+) -> Manifest:
     """What `build_manifest` does once the images are listed: many manifests of one index."""
     data = source.name
     if not index.paths:
@@ -230,12 +239,12 @@ def draw_manifest(
     )
 
 
-def has_own_split(root):
+def has_own_split(root: str | Path) -> bool:
     """Whether a data folder has both `train/` and `val/` at its top, as ImageNet has."""
     return all((Path(root) / split).is_dir() for split in SPLITS)
 
 
-def resolve_val_fraction(root, val_fraction):
+def resolve_val_fraction(root: str | Path, val_fraction: float | None) -> float | None:
     """The share of validation images in force; None where the folder's own split is."""
     if val_fraction is None and not has_own_split(root):
         return DEFAULT_VAL_FRACTION

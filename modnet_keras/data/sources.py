@@ -5,7 +5,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Index:
     sizes: list[int]
     unreadable: dict[str, str]
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """SHA-256 of all paths and sizes: the same for the same pictures in another folder."""
         digest = hashlib.sha256()
         for path, size in zip(self.paths, self.sizes, strict=True):
@@ -52,7 +52,7 @@ class Index:
         return digest.hexdigest()
 
 
-def find_source(data, *, prepare=True):
+def find_source(data: str | Path, *, prepare: bool = True) -> Source:
     """The source that `--data` names: "demo", "tiny-imagenet" or a folder.
 
     Where `prepare` is False the demo is not drawn and Tiny ImageNet not fetched: a source that is
@@ -85,7 +85,7 @@ pictures, demo or tiny-imagenet.
     return Source(data, folder.resolve())
 
 
-def refuse_inside(root, target, option):
+def refuse_inside(root: Path, target: str | Path, option: str) -> None:
     """Refuse a target in the data folder, or around it: nothing is written or removed there."""
     target = Path(target).resolve()
     if target == root or root in target.parents:
@@ -150,7 +150,9 @@ def _fetch_tiny_imagenet(folder):
     return Path(extracted) / "tiny-imagenet-200"
 
 
-def index_source(source, progress: Callable[[int], None] | None = None, *, decode=False):
+def index_source(
+    source: Source, progress: Callable[[int], object] | None = None, *, decode: bool = False
+) -> Index:
     """List and check the picture files below a source's folder.
 
     What was checked is remembered in the user's cache by size and time of change, so that a
@@ -197,7 +199,7 @@ def _decode_all(root, paths, remembered, progress):
         remembered.decide(path, "cannot be decoded" if file in failed else None)
 
 
-def picture_files(root):
+def picture_files(root: str | Path) -> Iterator[tuple[str, str]]:
     """Yield (relative path, absolute path) of every file below a folder that is named as a picture.
 
     Links to folders are followed, but never into a folder that is on the way down already.

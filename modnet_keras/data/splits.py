@@ -4,7 +4,9 @@ import hashlib
 import os
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from modnet_keras.tasks import image_class
 
@@ -28,7 +30,7 @@ class Fold:
     seed: int = 0
 
 
-def is_fold_setting(value):
+def is_fold_setting(value: Any) -> bool:
     """Whether a value, as JSON gives it, is that of a `Fold` or None."""
     if value is None:
         return True
@@ -39,7 +41,7 @@ def is_fold_setting(value):
     return is_whole and value["folds"] >= 2 and 1 <= value["number"] <= value["folds"]
 
 
-def draw_split(paths, seed, val_fraction):
+def draw_split(paths: Iterable[str], seed: int, val_fraction: float) -> dict[str, str]:
     """Split every image of the folder, of whatever task: only so is the split one for all.
 
     The images of a class are ordered by SHA-256 of (seed, class, file name); the first
@@ -63,7 +65,7 @@ def draw_split(paths, seed, val_fraction):
     return splits
 
 
-def draw_fold(paths, fold):
+def draw_fold(paths: Iterable[str], fold: Fold) -> dict[str, str]:
     """Split every image of the folder by one fold, stratified by class.
 
     Scikit-learn's `StratifiedKFold` deals the images out, in the order of `draw_split`: a class's
@@ -96,12 +98,12 @@ def draw_fold(paths, fold):
     return splits
 
 
-def smallest_class(classes):
+def smallest_class(classes: Iterable[str]) -> tuple[str, int]:
     """The class with the fewest images, and how many, of the class of each image [n], n > 0."""
     return min(Counter(classes).items(), key=lambda item: (item[1], item[0]))
 
 
-def rank(seed, cls, path):
+def rank(seed: int, cls: str, path: str) -> tuple[bytes, str]:
     """Place of an image within its class: by SHA-256 of (seed, class, file name), then by path."""
     name = path.rsplit("/", 1)[-1]
     return hashlib.sha256(os.fsencode(f"{seed}\0{cls}\0{name}")).digest(), path

@@ -1,12 +1,14 @@
 """Functions of each number by itself, to the same bits whatever stands beside it."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 LANES = 16
 """Float32 numbers in the largest vector of a processor, AVX512's."""
 
 
-def in_whole_vectors(function, numbers):
+def in_whole_vectors(function: Callable[[tf.Tensor], tf.Tensor], numbers: tf.Tensor) -> tf.Tensor:
     """Apply `tf.exp`, `tf.sigmoid` or another function of each number by itself.
 
     TensorFlow computes as many numbers at once as the processor's vectors hold, and those left over

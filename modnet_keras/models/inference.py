@@ -4,7 +4,14 @@ import keras
 import numpy as np
 
 
-def copy_for_inference(part, inputs, name, *, precision=None, fold=False):
+def copy_for_inference(
+    part: keras.Model,
+    inputs: keras.KerasTensor,
+    name: str,
+    *,
+    precision: str | None = None,
+    fold: bool = False,
+) -> keras.KerasTensor:
     """Copy a stem, stage or head and call the copy on `inputs`.
 
     Parameters

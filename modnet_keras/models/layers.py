@@ -23,7 +23,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     TensorShape([2, 4, 4, 3])
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Refuse what the fused kernel cannot do, then make the weights."""
         plain = self.scale and self.center and not (self.renorm or self.synchronized)
         if not plain or self.axis not in (-1, 3):
@@ -34,7 +34,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             )
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Normalize [batch, height, width, channels] by the batch, or by the moving statistics."""
         by_batch = bool(training and self.trainable)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

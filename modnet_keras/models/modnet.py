@@ -3,9 +3,12 @@
 import keras
 
 from modnet_keras.models.resnet import build_model, level_of
+from modnet_keras.tasks import Task
 
 
-def grow(parent, task, *, seed=0, precision=None):
+def grow(
+    parent: keras.Model, task: Task | int, *, seed: int = 0, precision: str | None = None
+) -> keras.Model:
     """Build the network of a child task: the parent's stem and stages, one new stage, a new head.
 
     Parameters
@@ -53,7 +56,7 @@ def grow(parent, task, *, seed=0, precision=None):
     return child
 
 
-def copy_backbone(parent, child):
+def copy_backbone(parent: keras.Model, child: keras.Model) -> None:
     """Set the child's stem and the stages that the parent has to the parent's weights, strictly."""
     shared = {part.name for part in parent.layers} - {"head"}
     given = {v.path: v for name in shared for v in parent.get_layer(name).weights}
@@ -74,7 +77,7 @@ def copy_backbone(parent, child):
         variable.assign(given[path])
 
 
-def tap(child, parent):
+def tap(child: keras.Model, parent: keras.Model) -> keras.Model:
     """Attach the parent's head to the child, after the stage that is the parent's last.
 
     The layers are those of the child and the head that of the parent, not copies: the tap answers

@@ -15,13 +15,21 @@ import tensorflow as tf
 from keras import layers
 
 from modnet_keras.models.layers import FusedBatchNormalization
+from modnet_keras.tasks import Task
 
 STEM_FILTERS = 64
 BLOCKS_PER_STAGE = 2
 BOTTLENECK_EXPANSION = 2
 
 
-def build_model(task, image_size=64, *, block="basic", seed=0, precision="float32"):
+def build_model(
+    task: Task | int,
+    image_size: int = 64,
+    *,
+    block: str = "basic",
+    seed: int = 0,
+    precision: str = "float32",
+) -> keras.Model:
     """Build the network of a task, with new weights.
 
     Parameters
@@ -66,12 +74,12 @@ def build_model(task, image_size=64, *, block="basic", seed=0, precision="float3
     return keras.Model(images, logits, name=f"level_{level}" if task is level else task.name)
 
 
-def level_of(model):
+def level_of(model: keras.Model) -> int:
     """Level of the task that a model was built for: its number of stages less one."""
     return sum(part.name.startswith("stage_") for part in model.layers) - 1
 
 
-def compute_flops(model):
+def compute_flops(model: keras.Model) -> int:
     """Multiply-adds of one picture's forward pass through the convolutions and the head.
 
     Batch normalization, activations and pooling are left out.

@@ -12,19 +12,19 @@ KINDS = {
 """The kinds of weights of a stem or stage, and their names: the last step of a weight's path."""
 
 
-def weights_of(part, kind):
+def weights_of(part: keras.Model, kind: str) -> list[keras.Variable]:
     """The variables of one kind, a key of `KINDS`, in a part of a model: a list."""
     return [variable for variable in part.variables if variable.name in KINDS[kind]]
 
 
-def copy_part(part):
+def copy_part(part: keras.Model) -> keras.Model:
     """A copy of a part of a model, with the same bits in weights of its own."""
     copy = keras.models.clone_model(part)
     copy.set_weights(part.get_weights())
     return copy
 
 
-def hash_parts(model):
+def hash_parts(model: keras.Model) -> dict[str, dict[str, str]]:
     """A SHA-256 of each part's weights and of its batch-norm statistics.
 
     Equal hashes mean the same bits in weights of the same names, shapes and types. The head has

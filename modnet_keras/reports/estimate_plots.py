@@ -1,10 +1,13 @@
 """The figure of an estimate: a point a fold, mean and interval a strategy."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -14,6 +17,9 @@ from modnet_keras.reports.plots import save_figure
 from modnet_keras.studies.tables import ESTIMATE, ESTIMATE_DETAILS, ESTIMATE_FIGURE
 
 SHOWN = {"accuracy": "accuracy", "forgetting": "forgetting of the parent's task"}
+Means = dict[tuple[float, str], dict[str, dict[str, Any]]]
+"""By fraction and measure, from each strategy to its `mean`, `low` and `high`."""
+
 _POINTS = {"color": "0.45", "alpha": 0.6, "size": 5, "jitter": False}
 _MEANS = {
     "fmt": "D",
@@ -25,7 +31,7 @@ _MEANS = {
 }
 
 
-def draw_estimate(task_folder):
+def draw_estimate(task_folder: str | Path) -> None:
     """Draw `estimate.png` of a task from its `estimate.csv` and `estimate.json`.
 
     A row of panels for each validation fraction: accuracy, and forgetting where there is a parent.
@@ -63,7 +69,7 @@ def draw_estimate(task_folder):
     save_figure(figure, task_folder / ESTIMATE_FIGURE)
 
 
-def read_estimate(task_folder):
+def read_estimate(task_folder: Path) -> tuple[pd.DataFrame, Means, dict[str, Any]]:
     """What the files of an estimate hold, for figures.
 
     Returns
@@ -97,12 +103,18 @@ def read_estimate(task_folder):
         ) from error
 
 
-def strategies_of(means):
+def strategies_of(means: Means) -> list[str]:
     """The strategies of an estimate, in the order in which all its panels show them."""
     return list(dict.fromkeys(strategy for at in means.values() for strategy in at))
 
 
-def draw_splits(axes, rows, means, measure, order):
+def draw_splits(
+    axes: Axes,
+    rows: pd.DataFrame,
+    means: Mapping[str, Mapping[str, Any]],
+    measure: str,
+    order: Sequence[str],
+) -> None:
     """Draw one measure at one fraction: strategies down; points, and below them the means."""
     table = rows.assign(fold=rows["fold"].fillna(0)).pivot(
         index=["repeat", "fold"], columns="strategy", values=measure
@@ -120,7 +132,7 @@ def draw_splits(axes, rows, means, measure, order):
     axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
-def limit(axes, rows, means, measure):
+def limit(axes: Axes, rows: pd.DataFrame, means: Means, measure: str) -> None:
     """One scale for all panels of a measure; a few splits' very wide interval runs out of them."""
     values = rows[measure].dropna()
     spread = max(values.max() - values.min(), 0.01)

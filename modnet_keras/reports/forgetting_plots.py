@@ -61,7 +61,7 @@ and nothing else swapped, in percentage points (red: the swap costs accuracy; 0:
 nothing). "all" swaps this kind in every stage at once."""
 
 
-def draw_forgetting(task_folder):
+def draw_forgetting(task_folder: str | Path) -> None:
     """Draw `forgetting.png` of a task from its `forgetting.json`.
 
     The counterpart of ModNet's Figure 4: accuracy, sensitivity and specificity of the parent's
@@ -78,7 +78,7 @@ def draw_forgetting(task_folder):
     save_figure(_draw_lines(rows, task, parent_task), task_folder / "forgetting.png")
 
 
-def draw_attribution(task_folder):
+def draw_attribution(task_folder: str | Path) -> None:
     """Draw `attribution.png` of a task from its `forgetting_attribution.csv`.
 
     A heat map for each split and kind of weights, runs by stages: what the parent's accuracy loses

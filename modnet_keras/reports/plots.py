@@ -18,7 +18,7 @@ PANELS = TRAINED
 SPLITS = {"": "training", "val_": "validation"}
 
 
-def draw_history(run_folder):
+def draw_history(run_folder: str | Path) -> None:
     """Draw `history.png` of a run from its `history.csv`: training and validation, an epoch a step.
 
     Training figures are of augmented pictures while the weights change, validation figures of the
@@ -46,7 +46,7 @@ def _add_parent(axes, run_folder):
     axes.legend(title=axes.get_legend().get_title().get_text())
 
 
-def draw_comparison(task_folder):
+def draw_comparison(task_folder: str | Path) -> None:
     """Draw `comparison.png` of all finished runs of a task, as soon as there are two."""
     task_folder = Path(task_folder)
     histories = []
@@ -110,7 +110,7 @@ def _draw_panels(rows, title, **semantics):
     return figure
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG file, whole or not at all."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)

@@ -18,7 +18,7 @@ from modnet_keras.templates import template_environment
 from modnet_keras.version import installed_version
 
 
-def write_report(runs="runs", to="report.html"):
+def write_report(runs: str | Path = "runs", to: str | Path = "report.html") -> Path:
     """Write one page of everything that a runs folder holds.
 
     The page needs nothing beside it: figures, pictures and styles are inside. It shows the

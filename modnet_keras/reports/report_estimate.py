@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import read_json
@@ -34,7 +35,7 @@ class EstimatedTask:
     data: str | None = None
 
 
-def read_estimated_tasks(runs):
+def read_estimated_tasks(runs: str | Path) -> list[EstimatedTask]:
     """Every task of a runs folder that has an estimate."""
     found = []
     for file in sorted(Path(runs).glob(f"*/{ESTIMATE_DETAILS}")):
@@ -46,7 +47,7 @@ def read_estimated_tasks(runs):
     return found
 
 
-def read_estimate_section(folder, prefix):
+def read_estimate_section(folder: Path, prefix: str) -> dict[str, Any] | None:
     """What the page shows of a task's estimate, or None where there is none.
 
     Parameters

@@ -3,14 +3,17 @@
 import io
 import re
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
+import pandas as pd
 import seaborn as sns
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from modnet_keras.reports.estimate_plots import SHOWN, draw_splits, limit, strategies_of
+from modnet_keras.reports.estimate_plots import SHOWN, Means, draw_splits, limit, strategies_of
 from modnet_keras.studies.tables import SPLIT_NAMES
 
 _WIDTH = 4.4
@@ -33,13 +36,18 @@ _DASHED = (0, (3, 2))
 _LONGEST_NAME = 24
 
 
-def run_colours(names):
+def run_colours(names: Sequence[str]) -> dict[str, str]:
     """A colour for each name, as `#rrggbb`; colour-blind people tell the first ten apart too."""
     palette = sns.color_palette("colorblind" if len(names) <= 10 else "husl", len(names))
     return dict(zip(names, palette.as_hex(), strict=True))
 
 
-def draw_curve_panel(histories, measure, colours, prefix):
+def draw_curve_panel(
+    histories: Mapping[str, Sequence[Mapping[str, float]]],
+    measure: str,
+    colours: Mapping[str, str],
+    prefix: str,
+) -> Markup:
     """Draw a measure of training (dashed) and validation (whole lines) of runs, an epoch a step.
 
     The accuracy of a run's parent (dotted) is drawn too, where the run watched it.
@@ -83,7 +91,7 @@ def draw_curve_panel(histories, measure, colours, prefix):
         return _svg(figure, prefix, f"{measure} an epoch, training and validation, of {names}")
 
 
-def draw_forgetting_panel(rows, parent, prefix):
+def draw_forgetting_panel(rows: Sequence[Mapping[str, Any]], parent: str, prefix: str) -> Markup:
     """Draw forgetting with its interval, a line a run, validation above training.
 
     `rows` are those that `read_studies` gives; `parent` is the parent task's name.
@@ -119,7 +127,9 @@ def draw_forgetting_panel(rows, parent, prefix):
         return _svg(figure, prefix, f"forgetting of {parent} by run, with 95 % intervals")
 
 
-def draw_estimate_panel(rows, means, measure, fraction, prefix):
+def draw_estimate_panel(
+    rows: pd.DataFrame, means: Means, measure: str, fraction: float, prefix: str
+) -> Markup:
     """Draw a point a split, and the mean with its interval, a line a strategy.
 
     `rows` and `means` are those that `read_estimate` gives; `fraction` is that of validation.

@@ -1,8 +1,10 @@
 """What the report says of runs: each run of a folder, whole or not, and the tree of their tasks."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.plots import PANELS, SPLITS
@@ -10,6 +12,9 @@ from modnet_keras.studies.tables import SPLIT_NAMES
 from modnet_keras.tasks import Task
 from modnet_keras.training.measures import SHARES
 from modnet_keras.training.run import CONFIG, HISTORY, METRICS, MODEL, Run, find_runs
+
+if TYPE_CHECKING:
+    from modnet_keras.reports.report_estimate import EstimatedTask
 
 CURVES = [prefix + measure for prefix in SPLITS for measure in PANELS]
 
@@ -34,37 +39,37 @@ class RunEntry:
     task_name: str
     name: str
     run: Run
-    config: dict = field(default_factory=dict)
-    metrics: dict = field(default_factory=dict)
-    history: list = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
     task: Task | None = None
     problem: str | None = None
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The run as `task/run`."""
         return f"{self.task_name}/{self.name}"
 
     @property
-    def state(self):
+    def state(self) -> str:
         """One of finished, not finished and damaged."""
         if self.problem:
             return "damaged"
         return "finished" if self.run.is_finished else "not finished"
 
     @property
-    def epochs(self):
+    def epochs(self) -> str:
         """Epochs that were trained, with those that were to be where they are more."""
         done, wanted = len(self.history), self.config.get("epochs", 0)
         return f"{done} of {wanted}" if done < wanted else str(done)
 
     @property
-    def seconds(self):
+    def seconds(self) -> float | None:
         """Seconds of all epochs together, or None."""
         total = sum(row.get("seconds", math.nan) for row in self.history)
         return total if self.history and math.isfinite(total) else None
 
-    def share(self, split, measure):
+    def share(self, split: str, measure: str) -> float | None:
         """A metric of a split, or None."""
         return self.metrics.get(split, {}).get(measure)
 
@@ -77,16 +82,16 @@ class TaskEntry:
     level: int | None
     parent: str | None
     is_estimated: bool = False
-    runs: list = field(default_factory=list)
-    children: list = field(default_factory=list)
+    runs: list[RunEntry] = field(default_factory=list)
+    children: list["TaskEntry"] = field(default_factory=list)
 
 
-def plain_text(name):
+def plain_text(name: str) -> str:
     """A file's name as text: bytes in it that are no text become question marks."""
     return name.encode("utf-8", "replace").decode()
 
 
-def read_runs(runs):
+def read_runs(runs: str | Path) -> list[RunEntry]:
     """Every run of a runs folder, by task and name: a list of `RunEntry`."""
     folders = sorted(path for path in Path(runs).iterdir() if path.is_dir())
     return [
@@ -96,7 +101,9 @@ def read_runs(runs):
     ]
 
 
-def grow_tree(entries, estimated=()):
+def grow_tree(
+    entries: Sequence[RunEntry], estimated: Sequence["EstimatedTask"] = ()
+) -> list[TaskEntry]:
     """The tasks of some runs and all above them, each below its parent: the roots' `TaskEntry`s.
 
     Tasks that were estimated, each with `task_name` and `task`, are in it too.
@@ -118,7 +125,7 @@ def grow_tree(entries, estimated=()):
     return [task for task in tasks.values() if task.parent is None]
 
 
-def in_order(branches):
+def in_order(branches: Iterable[TaskEntry]) -> list[TaskEntry]:
     """The tasks of a tree, each before its children."""
     return [found for task in branches for found in (task, *in_order(task.children))]
 

@@ -1,6 +1,7 @@
 """What the report says of forgetting: the files beside a task's runs, and a sentence on each."""
 
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import read_json, read_table
@@ -21,7 +22,7 @@ _CONTROLS = [name for name, strategy in STRATEGIES.items() if not strategy.takes
 _NUMBERS = ("n", "accuracy", "cost", "accuracy_before", "given_back", "ci_low", "ci_high")
 
 
-def read_studies(folder):
+def read_studies(folder: str | Path) -> dict[str, Any]:
     """What was measured of a task beside its runs.
 
     Parameters
@@ -74,7 +75,7 @@ def _hashes_now(folder):
         return None
 
 
-def signed(value):
+def signed(value: float) -> str:
     """A signed share with three decimals and a true minus.
 
     >>> signed(0.0421), signed(-0.5), signed(-0.0001)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -22,7 +23,7 @@ _COLUMNS = ("path", "class", "label", "probability")
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 
-def run_pictures(folder, data, task_name):
+def run_pictures(folder: str | Path, data: str, task_name: str) -> dict[str, Any]:
     """Samples and worst mistakes of a finished run, from its `predictions.csv` and its pictures.
 
     The samples are the same for every run on the same pictures, half of them of the class. The
@@ -68,7 +69,7 @@ def run_pictures(folder, data, task_name):
     return pictures
 
 
-def thumbnail(file):
+def thumbnail(file: str | Path) -> str:
     """A picture as the `data:` address of a JPEG of at most `SIDE` pixels, upright.
 
     Raises

@@ -1,13 +1,17 @@
 """From logits to answers, in TensorFlow operations: probability, label, and the way down a tree."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from modnet_keras.data.whole_vectors import in_whole_vectors
+from modnet_keras.serving.tree import Tree
 
 JOINT = " > "
 
 
-def answer(tree, logits, valid):
+def answer(tree: Tree, logits: tf.Tensor, valid: tf.Tensor) -> dict[str, tf.Tensor]:
     """What a tree answers.
 
     Parameters
@@ -75,7 +79,7 @@ def _entered(tree, logits):
     return entered
 
 
-def rows_of(answers):
+def rows_of(answers: Mapping[str, tf.Tensor]) -> list[dict[str, Any]]:
     """The same as a list of dicts, one a row, of Python's own values."""
     columns = {key: tensor.numpy().tolist() for key, tensor in answers.items()}
     return [

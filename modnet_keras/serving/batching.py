@@ -7,6 +7,9 @@ after request answers far fewer of them.
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
 
 LARGEST_BATCH = 64
 PATIENCE = 0.002
@@ -33,14 +36,14 @@ class Batcher:
     [[1, 2], [3]]
     """
 
-    def __init__(self, compute, executor):
+    def __init__(self, compute: Callable[[list[Any]], Sequence[Any]], executor: Executor) -> None:
         self._compute = compute
         self._executor = executor
         self._waiting = deque()
         self._is_full = asyncio.Event()
         self._worker = None
 
-    async def answer(self, rows):
+    async def answer(self, rows: Sequence[Any]) -> list[Any]:
         """The answers for the rows of one request, any number of them, in their order.
 
         What `compute` raises is raised for every request that has a row in that batch, and for no

@@ -6,18 +6,20 @@ It imports nothing of modnet_keras, for an exported model must do without.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 
-def main(kind, folder, probes, answers):
+def main(kind: str, folder: str, probes: str, answers: str) -> None:
     """Answer the pictures in one file and write `probability` [n, tasks] to the other."""
     with np.load(probes) as arrays:
         np.savez(answers, **ANSWERERS[kind](Path(folder), dict(arrays)))
 
 
-def answer_by_saved_model(folder, arrays):
+def answer_by_saved_model(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Answers of both signatures; every warm-up request is run as well."""
     import tensorflow as tf
 
@@ -35,7 +37,7 @@ def answer_by_saved_model(folder, arrays):
     }
 
 
-def read_warmup(folder):
+def read_warmup(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the signature and the inputs, a dict of tensors, of every warm-up request."""
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
@@ -47,7 +49,7 @@ def read_warmup(folder):
         yield request.model_spec.signature_name, {k: tf.constant(v) for k, v in inputs.items()}
 
 
-def answer_by_onnx(folder, arrays):
+def answer_by_onnx(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Answers of ONNX Runtime."""
     import onnxruntime
 
@@ -58,7 +60,7 @@ def answer_by_onnx(folder, arrays):
     return {"probability": probability}
 
 
-def answer_by_litert(folder, arrays):
+def answer_by_litert(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Answers of the LiteRT interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 

@@ -1,6 +1,8 @@
 """Where in a picture an answer comes from: Grad-CAM heat maps, and the pictures that show them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from modnet_keras.serving.answers import answer, rows_of
 from modnet_keras.serving.network import build_network
+from modnet_keras.serving.tree import Tree
 
 _SHOWN = 448
 _CAPTION = 40
@@ -33,12 +36,12 @@ class Explanation:
         0 to 1: what spoke for the answer that was given, yes or no.
     """
 
-    row: dict
+    row: dict[str, Any]
     task: str
     picture: Image.Image
     heat: np.ndarray
 
-    def overlay(self):
+    def overlay(self) -> Image.Image:
         """The picture with the heat map over it, RGB of `picture`'s size."""
         from matplotlib import colormaps
 
@@ -46,7 +49,7 @@ class Explanation:
         opacity = Image.fromarray((255 * _OPACITY * self.heat).astype("uint8"))
         return Image.composite(colours, self.picture, opacity)
 
-    def figure(self):
+    def figure(self) -> Image.Image:
         """Picture and heat map side by side, with the answer below them, an RGB image."""
         page = Image.new("RGB", (2 * _SHOWN, _SHOWN + _CAPTION), "white")
         for place, image in enumerate((self.picture, self.overlay())):
@@ -83,7 +86,12 @@ class Explainer:
         As of `build_network`.
     """
 
-    def __init__(self, tree, load, precision=None):
+    def __init__(
+        self,
+        tree: Tree,
+        load: Callable[[tf.Tensor, int], tuple[tf.Tensor, tf.Tensor]],
+        precision: str | None = None,
+    ) -> None:
         self.tree = tree
         # First, for it refuses what is no network of ours.
         network = build_network(tree, precision=precision, features=True)
@@ -98,7 +106,7 @@ class Explainer:
         # Traced once: a dataset that is built anew for every call is never given back.
         self._see = tf.function(see, [tf.TensorSpec([None], tf.string)], autograph=False)
 
-    def explain(self, given):
+    def explain(self, given: Sequence[bytes]) -> list[Explanation | None]:
         """Explain the answers for a batch.
 
         Parameters

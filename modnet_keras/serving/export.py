@@ -18,6 +18,7 @@ from modnet_keras.serving.formats import FORMATS, get_format
 from modnet_keras.serving.model_card import CARD, is_model_card, model_card
 from modnet_keras.serving.servable import Servable
 from modnet_keras.serving.tree import Tree, as_tree
+from modnet_keras.training.run import Run
 
 TOLERANCE = 1e-4
 """No probability may differ by more from that of the network as it was trained, in float32."""
@@ -51,7 +52,7 @@ class Export:
     is_folded: bool
 
 
-def export(run, to, format="saved_model"):
+def export(run: Run | Tree | str | Path, to: str | Path, format: str = "saved_model") -> Export:
     """Export a run, or a tree of runs, and check what was written.
 
     The model is loaded in a process of its own and answers 32 pictures there: validation pictures

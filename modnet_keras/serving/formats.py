@@ -3,9 +3,14 @@
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modnet_keras.errors import CallError, unknown_name
 from modnet_keras.quiet import stderr_dropped
+
+if TYPE_CHECKING:
+    from modnet_keras.serving.servable import Servable
 
 WARM_UP_ROWS = (1, 8)
 
@@ -28,11 +33,11 @@ class Format:
 
     summary: str
     file: str
-    write: Callable
+    write: Callable[["Servable", Path], None]
     needs: tuple[str, ...] = ()
 
 
-def get_format(name):
+def get_format(name: str) -> Format:
     """A format by its name, once what it needs is known to be installed.
 
     >>> get_format("onxn")

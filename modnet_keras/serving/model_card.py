@@ -1,17 +1,24 @@
 """The model card: what a model is, how good it is and how it is called, beside every export."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.report_studies import read_studies, signed
+from modnet_keras.serving.tree import Tree
 from modnet_keras.tasks.synsets import is_synset, synset_name
 from modnet_keras.templates import template_environment
 from modnet_keras.training.measures import SHARES
 from modnet_keras.version import installed_version
 
+if TYPE_CHECKING:
+    from modnet_keras.serving.export import Export
+
 CARD = "README.md"
 _MARK = "library_name: modnet-keras"
 
 
-def model_card(exported):
+def model_card(exported: "Export") -> str:
     """The card of an export, as Markdown with the front matter of model hubs.
 
     Parameters
@@ -33,7 +40,7 @@ def model_card(exported):
     )
 
 
-def is_model_card(file, of=None):
+def is_model_card(file: Path, of: Tree | None = None) -> bool:
     """Whether a file is a card that `model_card` made, of any model or of that of a tree."""
     if not file.is_file():
         return False

@@ -5,10 +5,13 @@ import numpy as np
 
 from modnet_keras.data.input_pipeline import OFFSET, SCALE
 from modnet_keras.models import copy_for_inference
+from modnet_keras.serving.tree import Tree
 from modnet_keras.training.run import MODEL
 
 
-def build_network(tree, *, precision=None, fold=False, features=False):
+def build_network(
+    tree: Tree, *, precision: str | None = None, fold: bool = False, features: bool = False
+) -> keras.Model:
     """Join the networks of a tree's runs into one.
 
     Parts are computed once where they and everything before them have the same weights and

@@ -16,8 +16,9 @@ from modnet_keras.errors import CallError
 from modnet_keras.serving.answers import answer, rows_of
 from modnet_keras.serving.explain import Explainer, Explanation
 from modnet_keras.serving.network import build_network
-from modnet_keras.serving.tree import as_tree
+from modnet_keras.serving.tree import Tree, as_tree
 from modnet_keras.training.devices import configure_devices
+from modnet_keras.training.run import Run
 
 EXPLAINED = ".explained.png"
 """What the name of a picture's explanation ends in, behind the whole name of the picture."""
@@ -55,7 +56,7 @@ class Predictor:
         Make a heat map of every picture too.
     """
 
-    def __init__(self, model, explain=False):
+    def __init__(self, model: Run | Tree | str | Path, explain: bool = False) -> None:
         configure_devices()
         self.tree = as_tree(model)
         self.explainer = Explainer(self.tree, read_rows) if explain else None
@@ -108,7 +109,9 @@ class Predictor:
         return row | of_tasks
 
 
-def predict(run, images):
+def predict(
+    run: Run | Tree | str | Path, images: str | Path | Iterable[str | Path]
+) -> list[dict[str, Any]]:
     """Predict the class of pictures.
 
     Parameters
@@ -144,7 +147,7 @@ def predict(run, images):
     return [prediction.row for prediction in Predictor(run).predict(files)]
 
 
-def find_images(paths):
+def find_images(paths: Iterable[str | Path]) -> list[str]:
     """The picture files that some paths name: files as they are, of a folder all below it, sorted.
 
     Raises

@@ -3,16 +3,19 @@
 import io
 from pathlib import Path
 
+import tensorflow as tf
+
 from modnet_keras.data.decode_rows import decode_rows
 from modnet_keras.data.demo import DEMO_CLASSES, draw_picture
 from modnet_keras.data.image_check import check_image
 from modnet_keras.data.sources import find_source
 from modnet_keras.errors import CallError, WorkError
+from modnet_keras.serving.tree import Tree
 
 PROBES = 32
 
 
-def probe_pictures(tree):
+def probe_pictures(tree: Tree) -> tuple[list[bytes], tf.Tensor]:
     """32 pictures: of the root run's validation, or drawn ones where these are gone or unusable.
 
     Parameters

@@ -34,12 +34,12 @@ class RequestError(CallError):
         The HTTP status.
     """
 
-    def __init__(self, sentence, status=400):
+    def __init__(self, sentence: str, status: int = 400) -> None:
         super().__init__(sentence)
         self.status = status
 
 
-def read_call(body):
+def read_call(body: bytes) -> tuple[bool, list[bytes]]:
     """Read the body of a predict request.
 
     Parameters

@@ -1,13 +1,17 @@
 """A model as it is shipped: from the bytes of pictures to answers, in one TensorFlow graph."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from modnet_keras.data.decode_rows import decode_rows
 from modnet_keras.serving.answers import answer, rows_of
-from modnet_keras.serving.explain import Explainer
+from modnet_keras.serving.explain import Explainer, Explanation
 from modnet_keras.serving.network import build_network
 from modnet_keras.serving.probes import probe_pictures
+from modnet_keras.serving.tree import Tree
 from modnet_keras.training.devices import configure_devices
 
 FOLDING_TOLERANCE = 1e-5
@@ -35,7 +39,7 @@ class Servable:
         The same, in 0..255.
     """
 
-    def __init__(self, tree):
+    def __init__(self, tree: Tree) -> None:
         configure_devices()
         self.tree = tree
         self.probes, self.pictures = probe_pictures(tree)
@@ -49,38 +53,38 @@ class Servable:
         self.explainer = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The task's, or that of the tree's root."""
         return self.tree.name
 
     @property
-    def tasks(self):
+    def tasks(self) -> tuple[str, ...]:
         """The names of the tasks, the root's first; a tuple."""
         return self.tree.tasks
 
     @property
-    def parents(self):
+    def parents(self) -> tuple[str | None, ...]:
         """For each task its parent's name, None for the root; a tuple."""
         return self.tree.parents
 
     @property
-    def bytes_signature(self):
+    def bytes_signature(self) -> list[tf.TensorSpec]:
         """What `of_bytes` takes."""
         return [tf.TensorSpec([None], tf.string, name="image_bytes")]
 
     @property
-    def images_signature(self):
+    def images_signature(self) -> list[tf.TensorSpec]:
         """What `of_images` takes."""
         size = self.tree.image_size
         return [tf.TensorSpec([None, size, size, 3], tf.float32, name="images")]
 
-    def of_bytes(self, image_bytes):
+    def of_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers (`answer`) for the bytes of image files, string [n]; n may be 0."""
         pictures, valid = decode_rows(image_bytes, self.tree.image_size)
         logits = self.network(pictures, training=False)
         return answer(self.tree, logits[: tf.size(valid)], valid)
 
-    def of_images(self, images):
+    def of_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers for pictures, float32 [n, size, size, 3] in 0..255; n may be 0.
 
         A picture that holds what is no finite number is not valid.
@@ -93,7 +97,7 @@ class Servable:
         logits = self.network(padded, training=False)
         return answer(self.tree, logits[: tf.size(valid)], valid)
 
-    def probability_network(self):
+    def probability_network(self) -> keras.Model:
         """A Keras model from `images`, as `of_images` takes them, to a dict of `probability`.
 
         Of shape [n] for a single run, else [n, tasks]. It needs at least one picture.
@@ -106,17 +110,17 @@ class Servable:
         network(tf.zeros([1, *self.network.input_shape[1:]]))
         return network
 
-    def warm_up(self):
+    def warm_up(self) -> None:
         """Trace and build now what the first calls of `predict` and `explain` would."""
         self.predict(self.probes[:1])
         self.explain(self.probes[0])
 
-    def predict(self, contents):
+    def predict(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
         """Answers for the bytes of image files, a list of dicts of Python's own values."""
         answers = self.signature(tf.constant(list(contents), tf.string, [len(contents)]))
         return rows_of(answers)
 
-    def explain(self, contents):
+    def explain(self, contents: bytes) -> Explanation | None:
         """The answer for one image file's bytes with a heat map; None where it is no picture."""
         if self.explainer is None:
             self.explainer = Explainer(self.tree, decode_rows, precision="float32")

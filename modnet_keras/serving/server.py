@@ -10,7 +10,9 @@ import errno
 import io
 import secrets
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,6 +27,9 @@ from modnet_keras.serving.batching import Batcher
 from modnet_keras.serving.request_body import RequestError, read_call, shortened
 from modnet_keras.templates import template_environment
 
+if TYPE_CHECKING:
+    from modnet_keras.serving.servable import Servable
+
 LARGEST_BODY = 32 * 2**20  # bytes
 
 SECONDS_TO_FINISH = 5
@@ -34,7 +39,7 @@ _VERSION = "1"
 _NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 
 
-def make_app(servable):
+def make_app(servable: "Servable") -> Starlette:
     """The ASGI application that serves a servable.
 
     Parameters
@@ -72,7 +77,7 @@ def make_app(servable):
     return app
 
 
-def listen(host, port):
+def listen(host: str, port: int) -> socket.socket:
     """A socket that listens, so that nobody else can take its port while a model is loaded.
 
     Parameters
@@ -112,7 +117,7 @@ def listen(host, port):
     return listener
 
 
-def serve(servable, listener, on_ready):
+def serve(servable: "Servable", listener: socket.socket, on_ready: Callable[[str], object]) -> None:
     """Serve a servable until the process is told to end by SIGINT or SIGTERM.
 
     Requests that are under way then are answered first, and the signal is raised again after it.

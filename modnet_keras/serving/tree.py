@@ -1,5 +1,6 @@
 """Which runs answer together: one alone, or one for each task of a hierarchy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,36 +21,36 @@ class Tree:
         Whether it is one run that was named itself: it answers in a simpler form.
     """
 
-    runs: tuple
+    runs: tuple[Run, ...]
     is_single: bool = False
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The root's."""
         return self.tasks[0]
 
     @property
-    def tasks(self):
+    def tasks(self) -> tuple[str, ...]:
         """The names of the tasks, a tuple."""
         return tuple(run.config["task"] for run in self.runs)
 
     @property
-    def parents(self):
+    def parents(self) -> tuple[str | None, ...]:
         """For each task the name of its parent in this tree, None for the root; a tuple."""
         above = (run.task.parent for run in self.runs[1:])
         return (None, *(task.name for task in above))
 
     @property
-    def image_size(self):
+    def image_size(self) -> int:
         """Height and width in pixels of what every network takes."""
         return self.runs[0].config["image_size"]
 
-    def refuse_in_data(self, target, option):
+    def refuse_in_data(self, target: str | Path, option: str) -> None:
         """Refuse a target in or around a data folder that one of the runs was trained on."""
         refuse_inside_any((run.config["data"] for run in self.runs), target, option)
 
 
-def load_tree(task, runs="runs", pick=()):
+def load_tree(task: str, runs: str | Path = "runs", pick: Sequence[str] = ()) -> Tree:
     """A task and everything below it that has finished runs, as they were trained.
 
     Parameters
@@ -102,7 +103,13 @@ def load_tree(task, runs="runs", pick=()):
     return Tree(ordered)
 
 
-def named_tree(*, run=None, tree=None, runs="runs", pick=()):
+def named_tree(
+    *,
+    run: Run | str | Path | None = None,
+    tree: str | None = None,
+    runs: str | Path = "runs",
+    pick: Sequence[str] = (),
+) -> Tree:
     """The tree that a command's options name: one run's, or a task's with everything below it.
 
     Parameters
@@ -131,7 +138,7 @@ def named_tree(*, run=None, tree=None, runs="runs", pick=()):
     return as_tree(run)
 
 
-def as_tree(run):
+def as_tree(run: Run | Tree | str | Path) -> Tree:
     """One run, opened if it is a path, as a tree of its own; a tree as it is."""
     if isinstance(run, Tree):
         return run

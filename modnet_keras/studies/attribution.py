@@ -1,12 +1,15 @@
 """Why a parent was forgotten: its loss, weight by weight kind and stage by stage."""
 
+import keras
 import numpy as np
 
 from modnet_keras.models import KINDS, copy_part, weights_of
 from modnet_keras.studies.tables import ALL_STAGES
 
 
-def swapped_networks(parent, tapped):
+def swapped_networks(
+    parent: keras.Model, tapped: keras.Model
+) -> dict[tuple[str, str], tuple[keras.Model, ...]]:
     """The parent with the child's weights of one kind in one stage, for each kind and stage.
 
     Parameters
@@ -34,7 +37,7 @@ def swapped_networks(parent, tapped):
     return networks
 
 
-def differing_kinds(parent, tapped):
+def differing_kinds(parent: keras.Model, tapped: keras.Model) -> list[str]:
     """The kinds of weights in which a tapped child differs from its parent at all."""
     return [
         kind

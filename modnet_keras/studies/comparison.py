@@ -5,6 +5,8 @@ different validation fractions are never put together.
 """
 
 import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,7 @@ SIGNIFICANT = 0.05
 _MORE = {"accuracy": "is more accurate than", "forgetting": "forgets more than"}
 
 
-def summarise(rows, strategies):
+def summarise(rows: Sequence[Mapping[str, Any]], strategies: Sequence[str]) -> list[dict[str, Any]]:
     """Mean, standard deviation and 95 % interval of every strategy, fraction and measure.
 
     Parameters
@@ -52,7 +54,7 @@ def summarise(rows, strategies):
     return found
 
 
-def compare(rows, strategies):
+def compare(rows: Sequence[Mapping[str, Any]], strategies: Sequence[str]) -> list[dict[str, Any]]:
     """The difference of every two strategies, paired by split, and whether they are told apart.
 
     Holm's correction is over the pairs of a fraction and measure.

@@ -2,17 +2,22 @@
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from modnet_keras.data.sources import Index
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, read_json, write_whole
-from modnet_keras.studies.resplits import plan_resplits
+from modnet_keras.studies.resplits import Resplit, plan_resplits
 from modnet_keras.studies.tables import (
     ESTIMATE,
     ESTIMATE_DETAILS,
     ESTIMATE_FIGURE,
     ESTIMATE_SETTINGS,
 )
-from modnet_keras.training.options import normalise_options
+from modnet_keras.tasks import Task
+from modnet_keras.training.options import Options, normalise_options
 from modnet_keras.training.run import CONFIG
 from modnet_keras.training.strategies import get_strategy
 
@@ -20,7 +25,7 @@ DEFAULT_STRATEGIES = ("scratch", "finetune", "frozen")
 _KEYS = ("specs", "strategies", "folds", "repeats", "val_fraction", "options", "fingerprint")
 
 
-def refuse_existing(folder, resume, overwrite):
+def refuse_existing(folder: Path, resume: bool, overwrite: bool) -> None:
     """Refuse an estimate that is there and that the call neither goes on with nor replaces.
 
     Raises
@@ -56,7 +61,7 @@ def _holds_something(folder):
     )
 
 
-def remove_estimate(folder):
+def remove_estimate(folder: Path) -> None:
     """Remove an estimate with its tables: at no moment is there a part that looks like a whole."""
     for name in (ESTIMATE, ESTIMATE_DETAILS, ESTIMATE_FIGURE):
         (folder.parent / name).unlink(missing_ok=True)
@@ -66,7 +71,7 @@ def remove_estimate(folder):
     shutil.rmtree(aside)
 
 
-def read_settings(folder):
+def read_settings(folder: Path) -> dict[str, Any] | None:
     """The settings of an estimate that is there, or None.
 
     Raises
@@ -91,7 +96,7 @@ def read_settings(folder):
     return stored
 
 
-def write_settings(folder, settings):
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Keep the settings of an estimate, if they are new."""
     text = json.dumps(settings, indent=2) + "\n"
     file = folder / ESTIMATE_SETTINGS
@@ -100,7 +105,9 @@ def write_settings(folder, settings):
         write_whole(file, text)
 
 
-def settle_strategies(task, given, stored):
+def settle_strategies(
+    task: Task, given: str | Sequence[str] | None, stored: Mapping[str, Any] | None
+) -> list[str]:
     """The strategies of an estimate: those it has, and what is given besides, or the usual ones.
 
     Parameters
@@ -135,7 +142,14 @@ def settle_strategies(task, given, stored):
     return list(given or (DEFAULT_STRATEGIES if task.parent else ("scratch",)))
 
 
-def settle_splits(folds, repeats, val_fraction, options, stored, folder):
+def settle_splits(
+    folds: int | None,
+    repeats: int | None,
+    val_fraction: float | Sequence[float] | None,
+    options: Options,
+    stored: Mapping[str, Any] | None,
+    folder: Path,
+) -> list[Resplit]:
     """The splits of an estimate: those it has, and further repeats or fractions.
 
     Parameters
@@ -175,7 +189,7 @@ def settle_splits(folds, repeats, val_fraction, options, stored, folder):
     return plan_resplits(folds, repeats, val_fraction, seed)
 
 
-def describe_splits(splits):
+def describe_splits(splits: Sequence[Resplit]) -> dict[str, Any]:
     """What the settings say of splits."""
     fold = splits[0].settings.get("fold")
     return {
@@ -185,7 +199,9 @@ def describe_splits(splits):
     }
 
 
-def refuse_other_settings(task, options, stored, folder):
+def refuse_other_settings(
+    task: Task, options: Options, stored: Mapping[str, Any], folder: Path
+) -> None:
     """Refuse to go on with an estimate of another spec, or by other options than it was started.
 
     Raises
@@ -205,7 +221,7 @@ def refuse_other_settings(task, options, stored, folder):
             )
 
 
-def refuse_other_pictures(index, stored, folder):
+def refuse_other_pictures(index: Index, stored: Mapping[str, Any], folder: Path) -> None:
     """Refuse to go on with an estimate of other pictures.
 
     Raises

@@ -65,10 +65,10 @@ class Estimate:
     """
 
     folder: Path
-    rows: list
-    strategies: list
-    pairs: list
-    failed: list
+    rows: list[dict[str, Any]]
+    strategies: list[dict[str, Any]]
+    pairs: list[dict[str, Any]]
+    failed: list[dict[str, Any]]
 
     def _repr_html_(self):
         """What a notebook shows: what is said of the strategies."""

@@ -1,10 +1,16 @@
 """A parent's run and the runs of a task that were grown beside it, found and checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
 
 from modnet_keras.data.manifest import Manifest
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.models import build_model, tap
+from modnet_keras.tasks import Task
 from modnet_keras.training.evaluation import own_manifest
 from modnet_keras.training.run import CONFIG, Run, find_runs
 from modnet_keras.training.strategies import get_strategy
@@ -23,16 +29,21 @@ class Family:
     """
 
     parent: Run
-    children: list
+    children: list[Run]
     manifest: Manifest
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The parent's run as its path from the runs folder, in most cases `task/run`."""
         return self.children[0].config["parent_run"]
 
 
-def find_families(task, runs, strategies=None, data=None):
+def find_families(
+    task: Task,
+    runs: str | Path,
+    strategies: Sequence[str] | None = None,
+    data: str | Path | None = None,
+) -> tuple[list[Family], list[Run]]:
     """The finished runs of a task, by the parent's run that they belong to, and the others.
 
     Returns
@@ -65,7 +76,7 @@ def find_families(task, runs, strategies=None, data=None):
     return families, [run for run in found if not run.is_finished]
 
 
-def tapped_model(child, parent):
+def tapped_model(child: Run, parent: Run) -> keras.Model:
     """The parent's head on the child's tap, computed as the parent computes.
 
     A child that was trained at another precision is built anew at its parent's.
@@ -80,7 +91,9 @@ def tapped_model(child, parent):
     return tap(model, parent.model)
 
 
-def identical_parts(child, parent, hashed=("weights", "statistics")):
+def identical_parts(
+    child: Run, parent: Run, hashed: Sequence[str] = ("weights", "statistics")
+) -> list[str]:
     """Parts of the parent, head aside, of which the child has to the bit what is hashed."""
     before, after = parent.hashes["after"], child.hashes["after"]
     return [
@@ -90,7 +103,7 @@ def identical_parts(child, parent, hashed=("weights", "statistics")):
     ]
 
 
-def refuse_unequal_bits(child, of_child, of_parent):
+def refuse_unequal_bits(child: Run, of_child: np.ndarray, of_parent: np.ndarray) -> None:
     """Hold the logits of a child that is identical to its parent against the parent's, as bits.
 
     Raises

@@ -13,14 +13,16 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.errors import TERMINATED, CallError, WorkError
 from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.tables import FOLD_LOG
 
 
-def main():
+def main() -> None:
     """Train the fold that standard input describes."""
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_caller, daemon=True).start()
@@ -31,7 +33,7 @@ def main():
     run_job(job, lambda event: events.write(json.dumps(event) + "\n"))
 
 
-def run_job(job, tell):
+def run_job(job: dict[str, Any], tell: Callable[[dict[str, Any]], object]) -> None:
     """Train a fold in this process; how it ends is told, a fault of the program too.
 
     Parameters

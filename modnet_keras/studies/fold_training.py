@@ -1,7 +1,9 @@
 """One fold of an estimate: the parents, the task by every strategy, and what was forgotten."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -22,7 +24,7 @@ from modnet_keras.training.trainer import train
 PARENT, CHILD = "parent", "child"
 
 
-def train_fold(job, tell):
+def train_fold(job: dict[str, Any], tell: Callable[[dict[str, Any]], object]) -> None:
     """Train what a fold lacks, measure it, and write its `result.json`.
 
     Parents are trained once and shared by the strategies: a root from `scratch`, those below it by

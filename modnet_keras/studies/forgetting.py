@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ from modnet_keras.training.datasets import (
     undecodable_named,
 )
 from modnet_keras.training.devices import configure_devices
+from modnet_keras.training.run import Run
 
 # No run's name: those are strings.
 BASELINE = ("baseline",)
@@ -76,20 +78,20 @@ class Forgetting:
     """
 
     folder: Path
-    baselines: list = field(default_factory=list)
-    runs: list = field(default_factory=list)
-    attribution: list = field(default_factory=list)
-    kinds: dict = field(default_factory=dict)
-    repairs: list = field(default_factory=list)
-    hashes: dict = field(default_factory=dict)
-    unfinished: list = field(default_factory=list)
+    baselines: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    attribution: list[dict[str, Any]] = field(default_factory=list)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+    repairs: list[dict[str, Any]] = field(default_factory=list)
+    hashes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    unfinished: list[Run] = field(default_factory=list)
 
     def _repr_html_(self):
         """What a notebook shows: the rows."""
         return pd.DataFrame(self.rows)._repr_html_()
 
     @property
-    def rows(self):
+    def rows(self) -> list[dict[str, Any]]:
         """The rows of `forgetting.csv`, a dict a run and split."""
         baselines = {(row["run"], row["split"]): row for row in self.baselines}
         return [

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.errors import CallError
 from modnet_keras.studies.fold_events import failure, is_last
@@ -20,7 +22,7 @@ SECONDS_TO_SAVE = 8
 """What a fold has for its snapshot; who is to end on SIGTERM is killed soon after."""
 
 
-def check_jobs(side_by_side):
+def check_jobs(side_by_side: int) -> None:
     """Refuse more folds side by side than there are cores."""
     cores = len(_cores())
     if not 1 <= side_by_side <= cores:
@@ -30,7 +32,11 @@ def check_jobs(side_by_side):
         )
 
 
-def run_locally(jobs, side_by_side, tell):
+def run_locally(
+    jobs: Sequence[dict[str, Any]],
+    side_by_side: int,
+    tell: Callable[[dict[str, Any], dict[str, Any]], object],
+) -> None:
     """Train folds in processes of their own.
 
     Folds side by side share the cores by affinity. The number of threads of each stays the same,

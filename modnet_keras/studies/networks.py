@@ -1,9 +1,14 @@
 """Many networks on one pass over the pictures."""
 
 import weakref
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
+import keras
 import numpy as np
 import tensorflow as tf
+
+Name = TypeVar("Name", bound=Hashable)
 
 FEW_BATCHES = 2
 """In so many, operations that run one by one lose less time than it takes to trace them."""
@@ -12,7 +17,11 @@ FEW_BATCHES = 2
 _graphs = weakref.WeakKeyDictionary()
 
 
-def predict_all(networks, dataset, on_batch=None):
+def predict_all(
+    networks: Mapping[Name, Sequence[keras.Model]],
+    dataset: tf.data.Dataset,
+    on_batch: Callable[[int], object] | None = None,
+) -> dict[Name, np.ndarray]:
     """Outputs of many networks on the same pictures, which are read and decoded once.
 
     A network is a chain of parts, as `model.layers[1:]` of `build_model` and `tap`. Where chains

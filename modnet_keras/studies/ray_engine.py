@@ -13,8 +13,10 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, cache_folder
@@ -75,7 +77,7 @@ def _find_ray(address):
 
 
 @contextmanager
-def connected(address):
+def connected(address: str | None) -> Iterator[None]:
     """A connection to the cluster at an address, or to one that is started here.
 
     A connection that is there already is used and left as it is.
@@ -122,7 +124,11 @@ def connected(address):
         ray.shutdown()
 
 
-def run_on_ray(jobs, ship, tell):
+def run_on_ray(
+    jobs: Sequence[dict[str, Any]],
+    ship: bool,
+    tell: Callable[[dict[str, Any], dict[str, Any]], object],
+) -> None:
     """Train folds on the Ray cluster that is connected, as many at a time as it has cores for.
 
     Parameters

@@ -1,6 +1,10 @@
 """What brings a forgotten parent back without training the child anew."""
 
+from collections.abc import Callable, Sequence
+
 import keras
+import numpy as np
+import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -8,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from modnet_keras.models import copy_part, weights_of
 
 
-def restore_statistics(parent, tapped):
+def restore_statistics(parent: keras.Model, tapped: keras.Model) -> tuple[keras.Model, ...]:
     """The tapped child with its parent's own batch-norm statistics: a tuple of parts."""
     restored = []
     for part in tapped.layers[1:]:
@@ -22,7 +26,11 @@ def restore_statistics(parent, tapped):
     return tuple(restored)
 
 
-def estimate_statistics(networks, dataset, on_batch=None):
+def estimate_statistics(
+    networks: Sequence[Sequence[keras.Model]],
+    dataset: tf.data.Dataset,
+    on_batch: Callable[[int], object] | None = None,
+) -> list[tuple[keras.Model, ...]]:
     """Estimate networks' batch-norm statistics anew, as the mean over the batches of a dataset.
 
     Each layer normalises by the batch while the statistics are gathered (Wu and Johnson, 2021,
@@ -65,7 +73,7 @@ def _normalizations(part):
     return [layer for layer in part.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def fit_head(features, labels):
+def fit_head(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Fit a new head, logistic regression, on the pooled outputs of a tap.
 
     Parameters

@@ -1,6 +1,8 @@
 """The ways in which an estimate splits the same images anew: k folds, or repeated re-splits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from modnet_keras.data.splits import Fold
 from modnet_keras.errors import CallError
@@ -31,10 +33,15 @@ class Resplit:
     val_fraction: float
     repeat: int
     fold: int | None
-    settings: dict
+    settings: dict[str, Any]
 
 
-def plan_resplits(folds=None, repeats=None, val_fraction=None, seed=0):
+def plan_resplits(
+    folds: int | None = None,
+    repeats: int | None = None,
+    val_fraction: Sequence[float] | None = None,
+    seed: int = 0,
+) -> list[Resplit]:
     """The splits of an estimate, in the order in which they are trained.
 
     No two at one fraction have the same seed, so that a deviation over them is of the initial

@@ -5,7 +5,9 @@ import json
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.data.sources import find_source, index_source
 from modnet_keras.files import UNFINISHED, cache_folder, write_whole
@@ -15,7 +17,7 @@ from modnet_keras.training.run import CONFIG, METRICS, SNAPSHOT
 CHUNK_BYTES = 2**26
 
 
-def ship_pictures(data, put):
+def ship_pictures(data: str, put: Callable[[bytes], Any]) -> list[Any]:
     """Put the pictures of a data source into an object store, in pieces.
 
     Parameters
@@ -45,7 +47,9 @@ def ship_pictures(data, put):
     return chunks.close()
 
 
-def unship_pictures(references, get, fingerprint):
+def unship_pictures(
+    references: Sequence[Any], get: Callable[[Any], bytes], fingerprint: str
+) -> Path:
     """The folder of pictures that were shipped, written in the node's cache if they are not there.
 
     Parameters
@@ -78,7 +82,7 @@ def unship_pictures(references, get, fingerprint):
     return folder
 
 
-def pack(folder, sent=None):
+def pack(folder: str | Path, sent: dict[Path, tuple[int, int]] | None = None) -> bytes:
     """The files below a fold's folder as a tar archive, bytes, without snapshots.
 
     With `sent`, a dict that is kept from call to call, only those that are new or changed.
@@ -96,7 +100,7 @@ def pack(folder, sent=None):
     return packed.getvalue()
 
 
-def unpack(archive, folder, data):
+def unpack(archive: bytes, folder: Path, data: str) -> None:
     """Write what `pack` packed below a folder, each file whole; the pictures are in `data` here."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         for member in files:

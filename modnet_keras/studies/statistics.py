@@ -4,9 +4,11 @@ All of it is about the images of one split and the models as they were trained: 
 figure would change with other images of the same kind, and nothing about another seed or training.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 # What the eight cells of a table label x before x after stand for, in the order of `_count_cells`.
@@ -33,7 +35,15 @@ class Flips(NamedTuple):
     p_value: float
 
 
-def bootstrap_forgetting(labels, before, after, *, seed=0, resamples=10_000, level=0.95):
+def bootstrap_forgetting(
+    labels: ArrayLike,
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    seed: int = 0,
+    resamples: int = 10_000,
+    level: float = 0.95,
+) -> dict[str, Any]:
     """Measures of a parent's task before and after, and forgetting, with bootstrap intervals.
 
     The intervals are percentiles of the measures of resamples of the images (Efron & Tibshirani,
@@ -90,7 +100,7 @@ def bootstrap_forgetting(labels, before, after, *, seed=0, resamples=10_000, lev
     }
 
 
-def mcnemar_exact(labels, before, after):
+def mcnemar_exact(labels: ArrayLike, before: ArrayLike, after: ArrayLike) -> Flips:
     """McNemar's test of whether two models are right equally often, in its exact form.
 
     Of the images that only one model gets right, each model's share is one half if they are
@@ -123,7 +133,9 @@ def mcnemar_exact(labels, before, after):
     return Flips(lost, gained, float(stats.binomtest(lost, lost + gained).pvalue))
 
 
-def corrected_t_test(values, n_test, n_train, level=0.95):
+def corrected_t_test(
+    values: ArrayLike, n_test: float, n_train: float, level: float = 0.95
+) -> tuple[Interval, float]:
     """Mean of a figure over re-splits of the same images, its interval, and a test of zero.
 
     Trainings on re-splits share images, so that the variance of their mean is more than s^2 / J:
@@ -161,7 +173,7 @@ def corrected_t_test(values, n_test, n_train, level=0.95):
     return Interval(float(mean), float(mean - half), float(mean + half)), float(p_value)
 
 
-def holm(p_values):
+def holm(p_values: Sequence[float]) -> list[float]:
     """P-values adjusted by Holm's step-down procedure, in the order given.
 
     Calling significant what is below 0.05 keeps the chance of one or more false calls among all

@@ -3,6 +3,9 @@
 Loads no TensorFlow.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from modnet_keras.training.measures import SHARES
 
 FORGETTING = "forgetting.csv"
@@ -36,7 +39,7 @@ FOLD_RESULT = "result.json"
 FOLD_LOG = "log.txt"
 
 
-def is_whole_row(row):
+def is_whole_row(row: Mapping[str, Any]) -> bool:
     """Whether a row of a fold's result holds everything that an estimate takes of it."""
     return (
         all(isinstance(row.get(key), str) for key in _TEXTS)

@@ -48,7 +48,7 @@ class Labeller:
     [1, 0, None]
     """
 
-    def __init__(self, task: Task, folder_names: Collection[str]):
+    def __init__(self, task: Task, folder_names: Collection[str]) -> None:
         """Find out what every entry of the task means."""
         spec = task.spec
         self._task_name = task.name

@@ -2,7 +2,9 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -13,7 +15,7 @@ from modnet_keras.studies.fold_events import is_last
 class EstimateProgress:
     """Shows how far an estimate is and how long the rest will take."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.console = Console(highlight=False, markup=False, soft_wrap=True)
         columns = (
             TextColumn("{task.description}"),
@@ -33,13 +35,13 @@ class EstimateProgress:
     def __exit__(self, *_):
         self.bar.stop()
 
-    def plan(self, folds, runs):
+    def plan(self, folds: Sequence[str], runs: Sequence[str]) -> None:
         """Take the names of the folds and of the runs of each."""
         self.work = RemainingWork(folds, runs)
         self.console.print(f"{len(folds)} splits with {len(runs)} runs each: {', '.join(runs)}")
         self.bar.update(self.row, total=len(folds) * len(runs), description="Starting")
 
-    def tell(self, fold, event):
+    def tell(self, fold: str, event: Mapping[str, Any]) -> None:
         """Take an event of a fold and show it."""
         self.work.count(fold, event)
         kind, shown = event["event"], None
@@ -72,7 +74,7 @@ class RemainingWork:
     clock against that tells of starts, evaluations and folds side by side.
     """
 
-    def __init__(self, folds, runs):
+    def __init__(self, folds: Sequence[str], runs: Sequence[str]) -> None:
         self.started = time.monotonic()
         self.folds = len(folds)
         self.left = {fold: dict.fromkeys(runs, 0) for fold in folds}
@@ -81,7 +83,7 @@ class RemainingWork:
         self.done_seconds = 0.0
         self.runs = len(runs)
 
-    def count(self, fold, event):
+    def count(self, fold: str, event: Mapping[str, Any]) -> None:
         """Take an event of a fold."""
         left = self.left.get(fold, {})
         if event["event"] == "epoch":
@@ -95,11 +97,11 @@ class RemainingWork:
         elif is_last(event):
             self.left.pop(fold, None)
 
-    def folds_done(self):
+    def folds_done(self) -> str:
         """How many folds are done, in words."""
         return f"{self.folds - len(self.left)} of {self.folds} folds done"
 
-    def runs_done(self):
+    def runs_done(self) -> float:
         """How many runs are done, begun ones as far as they are."""
         left = sum(
             1 - done / self.epochs.get(run, 1) if done else 1
@@ -108,7 +110,7 @@ class RemainingWork:
         )
         return self.folds * self.runs - left
 
-    def time_left(self):
+    def time_left(self) -> str:
         """How long the rest takes, in words."""
         if not self.done_seconds:
             return "time left unknown"

@@ -1,6 +1,8 @@
 """What happens between a training's steps and epochs: validation, records, word to the user."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,11 +18,12 @@ from rich.progress import (
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table
-from modnet_keras.training.checkpoint import save_snapshot
+from modnet_keras.training.checkpoint import Snapshot, save_snapshot
 from modnet_keras.training.measures import SHARES, TRAINED
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import base_learning_rate, steps_done
-from modnet_keras.training.run import HISTORY, SNAPSHOT
+from modnet_keras.training.plan import Plan
+from modnet_keras.training.run import HISTORY, SNAPSHOT, Run
 
 MEMORY_FOR_PICTURES = 2**29
 # Three channels of float32.
@@ -37,7 +40,7 @@ class Validation(keras.callbacks.Callback):
     Pictures that are few enough are decoded once and kept; the logits are the same bits.
     """
 
-    def __init__(self, dataset, labels, image_size):
+    def __init__(self, dataset: tf.data.Dataset, labels: np.ndarray, image_size: int) -> None:
         """Take the validation split's evaluation dataset, its labels [n], and pixels a side."""
         super().__init__()
         self.dataset = dataset
@@ -46,7 +49,7 @@ class Validation(keras.callbacks.Callback):
         self.batches = None
         self.logits_of = tf.function(lambda pictures: self.model(pictures, training=False))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Predict the split and put its metrics into the logs."""
         metrics = compute_metrics(self.labels, self._predict())
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
@@ -64,7 +67,7 @@ class Validation(keras.callbacks.Callback):
 class PlainLoss(keras.callbacks.Callback):
     """Shows the cross-entropy as an epoch's `loss`: comparable to `val_loss`, without smoothing."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Put the unsmoothed loss in the smoothed one's place."""
         logs["loss"] = logs.pop("cross_entropy")
 
@@ -72,12 +75,12 @@ class PlainLoss(keras.callbacks.Callback):
 class StopOnNaN(keras.callbacks.Callback):
     """Ends a training whose loss is no number, before the epoch is recorded."""
 
-    def __init__(self, run):
+    def __init__(self, run: Run) -> None:
         """Take the run, to name it."""
         super().__init__()
         self.run = run
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the loss so far."""
         if not np.isfinite(logs["loss"]):
             raise WorkError(
@@ -90,7 +93,7 @@ class StopOnNaN(keras.callbacks.Callback):
 class Records(keras.callbacks.Callback):
     """Writes `history.csv` after every epoch, and a snapshot then and every so many seconds."""
 
-    def __init__(self, plan, snapshot, snapshot_seconds):
+    def __init__(self, plan: Plan, snapshot: Snapshot | None, snapshot_seconds: float) -> None:
         """Take the plan, the snapshot that the training goes on from, and the time between two."""
         super().__init__()
         self.folder = plan.run.folder
@@ -100,7 +103,7 @@ class Records(keras.callbacks.Callback):
         self.snapshot_seconds = snapshot_seconds
         self.is_under_way = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock and note the rate of the first step, or take up what was broken off."""
         begun = {"learning_rate": base_learning_rate(self.model.optimizer), "seconds": 0.0}
         if self.broken_off:
@@ -112,12 +115,12 @@ class Records(keras.callbacks.Callback):
         self.started = self.saved - begun["seconds"]
         self.is_under_way = True
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Save, where the last time is long enough ago."""
         if time.perf_counter() - self.saved >= self.snapshot_seconds:
             self.save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add the epoch's row."""
         row = {"epoch": epoch + 1} | {key: float(logs[key]) for key in SHOWN}
         if PARENT_ACCURACY in logs:
@@ -128,7 +131,7 @@ class Records(keras.callbacks.Callback):
         write_table(self.folder / HISTORY, self.history)
         self.save()
 
-    def save(self):
+    def save(self) -> int:
         """Write the state after the last step, wherever the training stands; give that step."""
         step = steps_done(self.model)
         epoch = {}
@@ -143,14 +146,19 @@ class Records(keras.callbacks.Callback):
 class TellEpoch(keras.callbacks.Callback):
     """Tells whoever asked for it that an epoch is done and recorded."""
 
-    def __init__(self, plan, history, tell):
+    def __init__(
+        self,
+        plan: Plan,
+        history: list[dict[str, Any]],
+        tell: Callable[[Plan, dict[str, Any]], object],
+    ) -> None:
         """Take the plan, the rows that `Records` adds to, and whom to tell."""
         super().__init__()
         self.plan = plan
         self.history = history
         self.tell = tell
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Pass the epoch's row on."""
         self.tell(self.plan, self.history[-1])
 
@@ -158,7 +166,7 @@ class TellEpoch(keras.callbacks.Callback):
 class ShowProgress(keras.callbacks.Callback):
     """A line an epoch; on a terminal also a bar over all steps, with the time left."""
 
-    def __init__(self, title, epochs, steps, done=0):
+    def __init__(self, title: str, epochs: int, steps: int, done: int = 0) -> None:
         """Take what is trained, its epochs, and its steps: all of them, and those done."""
         super().__init__()
         console = Console()
@@ -177,17 +185,17 @@ class ShowProgress(keras.callbacks.Callback):
             )
             self.row = self.bar.add_task(title, total=steps, completed=done)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Show the bar."""
         if self.bar:
             self.bar.start()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Move on by a step."""
         if self.bar:
             self.bar.advance(self.row)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Show the epoch's figures."""
         shown = (
             f"{self.title}: epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.3f}  "
@@ -198,7 +206,7 @@ class ShowProgress(keras.callbacks.Callback):
         # Above the bar where there is one: it takes what is printed meanwhile.
         print(shown, flush=True)
 
-    def close(self):
+    def close(self) -> None:
         """Take the bar away, however the training ended."""
         if self.bar:
             self.bar.stop()

@@ -9,12 +9,16 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modnet_keras.errors import WorkError
 from modnet_keras.files import whole_file
 from modnet_keras.training.optimizers import steps_done
+
+if TYPE_CHECKING:
+    import keras
 
 METRICS_PREFIX = "metrics/"
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -41,24 +45,26 @@ class Snapshot:
     """
 
     step: int
-    history: list
-    epoch: dict
-    weights: dict
+    history: list[dict[str, Any]]
+    epoch: dict[str, Any]
+    weights: dict[str, np.ndarray]
 
-    def restore(self, model):
+    def restore(self, model: "keras.Model") -> None:
         """Set a compiled model, of the training that was saved, and its optimizer to this state."""
         lasting = {
             name: w for name, w in self.weights.items() if not name.startswith(METRICS_PREFIX)
         }
         _assign(_variables(model), lasting)
 
-    def restore_metrics(self, model):
+    def restore_metrics(self, model: "keras.Model") -> None:
         """Set a model's metrics to this state; `fit` resets them at the start of an epoch."""
         _build_metrics(model)
         _assign(_variables(model) | _metrics(model), self.weights)
 
 
-def save_snapshot(path, model, history, epoch):
+def save_snapshot(
+    path: str | Path, model: "keras.Model", history: list[dict[str, Any]], epoch: dict[str, Any]
+) -> None:
     """Write the state of a model that is trained, whole, with a checksum at its end.
 
     The file is read back before it takes the former one's place.
@@ -89,7 +95,7 @@ def save_snapshot(path, model, history, epoch):
             )
 
 
-def load_snapshot(path):
+def load_snapshot(path: str | Path) -> Snapshot | None:
     """Read a snapshot back.
 
     Returns

@@ -1,19 +1,23 @@
 """What a run's settings make of its manifest: the datasets of its training and its evaluation."""
 
 import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from modnet_keras.data.decode_check import find_undecodable
 from modnet_keras.data.input_pipeline import build_dataset
-from modnet_keras.data.manifest import SPLITS
+from modnet_keras.data.manifest import SPLITS, Manifest
 from modnet_keras.errors import WorkError
 from modnet_keras.training.recipes import get_recipe
 
 EVALUATION_BATCH = 256
 
 
-def training_dataset(manifest, config, start_step):
+def training_dataset(
+    manifest: Manifest, config: Mapping[str, Any], start_step: int
+) -> tf.data.Dataset:
     """The batches of a run's training, from a step on that is counted from its first."""
     return build_dataset(
         manifest,
@@ -28,7 +32,9 @@ def training_dataset(manifest, config, start_step):
     )
 
 
-def evaluation_dataset(manifest, split, config):
+def evaluation_dataset(
+    manifest: Manifest, split: str, config: Mapping[str, Any]
+) -> tf.data.Dataset:
     """A split's pictures as a run of these settings evaluates them: all, once, in order."""
     augmented = config["augment_val"] and split == "val"
     return build_dataset(
@@ -44,7 +50,7 @@ def evaluation_dataset(manifest, split, config):
 
 
 @contextlib.contextmanager
-def undecodable_named(manifest):
+def undecodable_named(manifest: Manifest) -> Iterator[None]:
     """Name the picture that passed the quick check and that TensorFlow cannot decode."""
     try:
         yield

@@ -4,13 +4,17 @@ import contextlib
 import functools
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from modnet_keras.errors import WorkError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 INTRA_OP_THREADS = 2
 
 
-def configure_devices():
+def configure_devices() -> int:
     """Have the same call give the same bits; give the number of threads that share an operation.
 
     Another number of threads sums in another order and so gives other bits. Once TensorFlow has
@@ -33,7 +37,7 @@ def configure_devices():
     return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
 
 
-def computes_bfloat16():
+def computes_bfloat16() -> bool:
     """Whether the GPU, or else the processor, computes bfloat16 natively."""
     import tensorflow as tf
 
@@ -48,12 +52,12 @@ def computes_bfloat16():
     return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
-def is_device_count(value):
+def is_device_count(value: Any) -> bool:
     """Whether a value is a number of devices."""
     return type(value) is int and value >= 1
 
 
-def count_devices(devices):
+def count_devices(devices: str) -> int:
     """How many devices "one" or "all" stands for: the GPUs, or where there is none the CPUs.
 
     Of those TensorFlow shows one, whatever its cores, unless it was told otherwise.
@@ -61,7 +65,7 @@ def count_devices(devices):
     return 1 if devices == "one" else len(_all_devices())
 
 
-def distribution(count):
+def distribution(count: int) -> "tf.distribute.Strategy":
     """The `tf.distribute` strategy of a training on so many devices.
 
     Variables are mirrored, gradients summed, and batch norm is synchronised: the steps are those of

@@ -1,5 +1,8 @@
 """The epochs of a training: from where it was broken off to the last one."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -14,13 +17,19 @@ from modnet_keras.training.datasets import (
     undecodable_named,
 )
 from modnet_keras.training.optimizers import steps_done
+from modnet_keras.training.plan import Plan
 from modnet_keras.training.run import HISTORY
 from modnet_keras.training.watch import ParentWatch, sample_of_parent
 
 SAMPLE_PICTURES = 8
 
 
-def fit(model, plan, records, on_epoch=None):
+def fit(
+    model: keras.Model,
+    plan: Plan,
+    records: ours.Records,
+    on_epoch: Callable[[Plan, dict[str, Any]], object] | None = None,
+) -> None:
     """Train a run's network to its last epoch.
 
     Where it is interrupted the state after the last step is saved before it ends.

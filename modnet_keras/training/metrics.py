@@ -1,11 +1,14 @@
 """What is counted: metrics of a whole split, from counts that are divided once at the end."""
 
+from typing import Any
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
 
-def compute_metrics(labels, logits):
+def compute_metrics(labels: ArrayLike, logits: ArrayLike) -> dict[str, Any]:
     """Metrics of a set of images, exact over the whole of it.
 
     Parameters

@@ -1,13 +1,15 @@
 """A strategy's table put into force: what is frozen, and one optimizer for each learning rate."""
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from modnet_keras.training.recipes import get_recipe
-from modnet_keras.training.strategies import FROZEN, get_strategy
+from modnet_keras.training.recipes import Recipe, get_recipe
+from modnet_keras.training.strategies import FROZEN, Row, get_strategy
 
 DECAY_EVERY_EPOCHS = 30
 DECAY_RATE = 0.1
@@ -21,8 +23,14 @@ class Schedule(NamedTuple):
 
 
 def compile_model(
-    model, strategy, *, steps_per_epoch=1, epochs=None, recipe="modern", learning_rate=None
-):
+    model: keras.Model,
+    strategy: str,
+    *,
+    steps_per_epoch: int = 1,
+    epochs: int | None = None,
+    recipe: str = "modern",
+    learning_rate: float | None = None,
+) -> keras.Model:
     """Freeze what the strategy freezes and compile the model for `fit`.
 
     Parameters
@@ -84,7 +92,7 @@ def compile_model(
     return model
 
 
-def assign_rates(model, table):
+def assign_rates(model: keras.Model, table: Sequence[Row]) -> dict[str, float | str]:
     """Find the one row of a table that covers each weight of a model.
 
     Returns
@@ -104,7 +112,7 @@ def assign_rates(model, table):
     return rates
 
 
-def freeze(model, rates):
+def freeze(model: keras.Model, rates: Mapping[str, float | str]) -> None:
     """Set what is trainable in a model by the rates of its weights, whatever was set before."""
     model.trainable = True
     for part in model.layers:
@@ -130,7 +138,9 @@ def _freeze_layer(layer, rates):
         raise ValueError(f"a layer is frozen as a whole. Received: layer {layer.name}")
 
 
-def make_optimizer(model, rates, recipe, rates_by_step):
+def make_optimizer(
+    model: keras.Model, rates: Mapping[str, float | str], recipe: Recipe, rates_by_step: np.ndarray
+) -> keras.optimizers.Optimizer:
     """One SGD for each multiplier in use, as a `MultiOptimizer` that covers what is trainable."""
     paths_of = {}
     for weight in model.trainable_variables:
@@ -153,7 +163,7 @@ def make_optimizer(model, rates, recipe, rates_by_step):
     )
 
 
-def rates_of_steps(recipe, learning_rate, schedule):
+def rates_of_steps(recipe: Recipe, learning_rate: float, schedule: Schedule) -> np.ndarray:
     """Learning rate of every step by a recipe's schedule, float32 [epochs * steps_per_epoch]."""
     steps = np.arange(schedule.epochs * schedule.steps_per_epoch)
     if recipe.schedule == "step":
@@ -174,7 +184,7 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):
     `CosineDecay` this took a good part of the time before a training's first step.
     """
 
-    def __init__(self, rates):
+    def __init__(self, rates: ArrayLike) -> None:
         """Take the rates, one a step."""
         self.rates = np.asarray(rates, "float32")
 
@@ -183,19 +193,19 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):
         last = len(self.rates) - 1
         return keras.ops.take(self.rates, keras.ops.minimum(keras.ops.cast(step, "int32"), last))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The table, for saving."""
         return {"rates": self.rates.tolist()}
 
 
-def base_learning_rate(optimizer):
+def base_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
     """The rate for multiplier 1 at the optimizer's present step (a `MultiOptimizer` has none)."""
     fastest = max(optimizer.optimizers, key=lambda part: float(part.name.removeprefix("rate_")))
     multiplier = float(fastest.name.removeprefix("rate_"))
     return float(keras.ops.convert_to_numpy(fastest.learning_rate)) / multiplier
 
 
-def steps_done(model):
+def steps_done(model: keras.Model) -> int:
     """Steps that a compiled model has been trained for, over all epochs."""
     # Not `int`, which a variable that is mirrored on several devices does not take.
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations))

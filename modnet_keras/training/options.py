@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from modnet_keras.data import AUGMENTATIONS
@@ -45,7 +46,7 @@ class Options:
         Resolved, a number.
     """
 
-    data: Any = None
+    data: str | Path | None = None
     seed: int | None = None
     val_fraction: float | None = None
     fold: Fold | None = None

@@ -7,7 +7,9 @@ from modnet_keras.tasks import Task
 from modnet_keras.training.run import CONFIG, Run, find_runs
 
 
-def find_parent(task: Task, strategy: str, runs: str | Path, parent: str | Path | None):
+def find_parent(
+    task: Task, strategy: str, runs: str | Path, parent: str | Path | None
+) -> Run | None:
     """The parent's run that a child grows out of; None where there is none yet.
 
     Parameters

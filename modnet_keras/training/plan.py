@@ -8,6 +8,7 @@ import os
 import platform
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from modnet_keras.convolutions import computes_with_onednn
 from modnet_keras.data.manifest import Manifest, build_manifest, resolve_val_fraction
@@ -57,21 +58,28 @@ class Plan:
 
     run: Run
     task: Task
-    config: dict
+    config: dict[str, Any]
     manifest: Manifest | None
     parent: Run | None
     is_resumed: bool
 
     @property
-    def watches_parent(self):
+    def watches_parent(self) -> bool:
         """Whether something is trained that watches its parent."""
         return self.manifest is not None and self.config["watch_parent"]
 
 
 def plan_training(
-    task, options, *, strategy=None, runs="runs", name=None, parent=None, resume=False,
-    overwrite=False,
-):  # fmt: skip
+    task: Task,
+    options: Options,
+    *,
+    strategy: str | None = None,
+    runs: str | Path = "runs",
+    name: str | None = None,
+    parent: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> list[Plan]:
     """Work out the runs that training a task takes, ancestors first.
 
     Raises

@@ -68,7 +68,7 @@ RECIPES = {
 }
 
 
-def get_recipe(name):
+def get_recipe(name: str) -> Recipe:
     """The recipe of that name; CallError with the nearest right one if there is none."""
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES)

@@ -7,14 +7,18 @@ import zipfile
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from modnet_keras.data.manifest import SPLITS, read_manifest
+from modnet_keras.data.manifest import SPLITS, Manifest, read_manifest
 from modnet_keras.data.sources import find_source
 from modnet_keras.data.splits import is_fold_setting
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, read_json, read_table, write_whole
 from modnet_keras.tasks import Task
 from modnet_keras.training.devices import is_device_count
+
+if TYPE_CHECKING:
+    import keras
 
 CONFIG = "config.json"
 MANIFEST = "manifest.csv"
@@ -74,40 +78,40 @@ class Run:
         Loaded at the first use; not compiled.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
     def __repr__(self):
         return f"Run('{self.folder}')"
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The run's name: that of its folder."""
         return self.folder.name
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The run as it is named among others: `task/name`."""
         return f"{self.config['task']}/{self.name}"
 
     @property
-    def parent_folder(self):
+    def parent_folder(self) -> Path | None:
         """Folder of the run that this one grew out of; None for a root's."""
         parent = self.config["parent_run"]
         return None if parent is None else (self.folder.parents[1] / parent).resolve()
 
     @property
-    def is_started(self):
+    def is_started(self) -> bool:
         """Whether there is a training to go on with: `config.json` is written before it."""
         return (self.folder / CONFIG).is_file()
 
     @property
-    def is_finished(self):
+    def is_finished(self) -> bool:
         """Whether the training went to its end: `metrics.json` is written last."""
         return (self.folder / METRICS).is_file()
 
     @cached_property
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """Every resolved setting."""
         config = self._read_json(CONFIG, CONFIG_TYPES)
         for key, kind in CONFIG_TYPES.items():
@@ -124,17 +128,17 @@ class Run:
         return config
 
     @cached_property
-    def metrics(self):
+    def metrics(self) -> dict[str, dict[str, Any]]:
         """Metrics of both splits."""
         return self._read_json(METRICS, SPLITS)
 
     @cached_property
-    def hashes(self):
+    def hashes(self) -> dict[str, Any]:
         """Hashes of each part (`hash_parts`), `before` and `after` training, and the `parent`'s."""
         return self._read_json(HASHES, ("before", "after", "parent"))
 
     @cached_property
-    def task(self):
+    def task(self) -> Task:
         """The task, with everything above it, as it was when the run was trained."""
         try:
             return Task.from_dict(self.config)
@@ -142,7 +146,7 @@ class Run:
             raise self.damaged(CONFIG, error) from error
 
     @cached_property
-    def history(self):
+    def history(self) -> list[dict[str, float]]:
         """A row an epoch."""
         try:
             rows = [
@@ -156,7 +160,7 @@ class Run:
         return rows
 
     @cached_property
-    def model(self):
+    def model(self) -> "keras.Model":
         """The trained network."""
         import keras
 
@@ -172,19 +176,19 @@ class Run:
         except Exception as error:  # a broken archive raises whatever its reader meets first
             raise self.damaged(MODEL, "no whole .keras archive of our layers") from error
 
-    def check_hashes(self):
+    def check_hashes(self) -> None:
         """Hold the weights in `model.keras` against the hashes noted when it was trained."""
         from modnet_keras.models import hash_parts
 
         if hash_parts(self.model) != self.hashes["after"]:
             raise self.damaged(MODEL, "its weights are not those that were trained")
 
-    def manifest(self, data=None):
+    def manifest(self, data: str | Path | None = None) -> Manifest:
         """The run's manifest, its paths taken below its own data folder or another of the same."""
         root = find_source(data or self.config["data"]).root
         return read_manifest(self.folder / MANIFEST, root, self.config["fingerprint"])
 
-    def clear(self):
+    def clear(self) -> None:
         """Remove all that the folder holds but `config.json`, which another is to replace.
 
         A kill on the way leaves a run that has not begun, which can be gone on with or replaced.
@@ -197,12 +201,12 @@ class Run:
             else:
                 path.unlink()
 
-    def sweep(self):
+    def sweep(self) -> None:
         """Remove the files that were being written when a training was killed."""
         for path in self.folder.glob(f"{UNFINISHED}*"):
             path.unlink()
 
-    def write_json(self, name, contents):
+    def write_json(self, name: str, contents: Any) -> None:
         """Write one of the run's JSON files."""
         write_whole(self.folder / name, json.dumps(contents, indent=2) + "\n")
 
@@ -216,7 +220,7 @@ class Run:
             raise self.damaged(name, f"without {', '.join(missing)}")
         return contents
 
-    def damaged(self, name, error):
+    def damaged(self, name: str, error: Exception | str) -> WorkError:
         """The error for one of the run's files that cannot be used, and why."""
         reason = str(error).split("\n", 1)[0].rstrip(".")
         return WorkError(
@@ -240,7 +244,7 @@ def _refuse_unpacking(archive):
             weights.visititems(refuse_larger)
 
 
-def load_run(folder):
+def load_run(folder: str | Path) -> Run:
     """Open a finished run.
 
     Parameters
@@ -275,9 +279,9 @@ def load_run(folder):
     return run
 
 
-def find_trained_tasks(runs):
+def find_trained_tasks(runs: str | Path) -> dict[str, Task]:
     """Tasks, with those above them, that have runs, by name: their specs may lie in any folder."""
-    found = {}
+    found: dict[str, Task] = {}
     for folder in sorted(path for path in Path(runs).glob("*") if path.is_dir()):
         for run in find_runs(runs, folder.name)[:1]:
             with contextlib.suppress(WorkError):
@@ -285,7 +289,7 @@ def find_trained_tasks(runs):
     return found
 
 
-def find_runs(runs, task_name):
+def find_runs(runs: str | Path, task_name: str) -> list[Run]:
     """All runs of a task below a runs folder, finished or not, by name."""
     folder = Path(runs) / task_name
     return [Run(config.parent) for config in sorted(folder.glob(f"*/{CONFIG}"))]

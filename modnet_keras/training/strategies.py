@@ -106,7 +106,7 @@ STRATEGIES = {
 }
 
 
-def get_strategy(name):
+def get_strategy(name: str) -> Strategy:
     """The strategy of that name.
 
     Raises

@@ -2,11 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from modnet_keras.data.manifest import Manifest
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.training.callbacks import (
     BYTES_PER_PIXEL,
@@ -14,6 +16,7 @@ from modnet_keras.training.callbacks import (
     PARENT_ACCURACY,
 )
 from modnet_keras.training.metrics import compute_metrics
+from modnet_keras.training.plan import Plan
 
 SHARE_OF_EPOCH = 10
 
@@ -25,7 +28,7 @@ class ParentWatch(keras.callbacks.Callback):
     and nothing here draws a random number that the training would draw.
     """
 
-    def __init__(self, tapped, dataset, labels):
+    def __init__(self, tapped: keras.Model, dataset: tf.data.Dataset, labels: np.ndarray) -> None:
         """Decode the pictures, keep them, and run the tap once on all of them.
 
         The run at this place compiles the tap for each size of batch, so that the first epoch's
@@ -46,7 +49,7 @@ class ParentWatch(keras.callbacks.Callback):
         self.labels = labels
         self._measure()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Put the accuracy into the logs."""
         logs[PARENT_ACCURACY] = self._measure()
 
@@ -55,7 +58,7 @@ class ParentWatch(keras.callbacks.Callback):
         return compute_metrics(self.labels, np.concatenate(logits))["accuracy"]
 
 
-def sample_of_parent(plan):
+def sample_of_parent(plan: Plan) -> Manifest:
     """The validation images of the parent's run that its child's training watches.
 
     They are the same at every epoch and for every strategy, half of each label. They are looked for

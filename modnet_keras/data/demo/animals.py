@@ -37,7 +37,7 @@ def turn(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
     return about_y @ about_z @ about_x
 
 
-def draw_animal(rng, picture: Picture, name: str) -> None:
+def draw_animal(rng: np.random.Generator, picture: Picture, name: str) -> None:
     """Put one animal of a species into the picture, in a pose and a size of its own."""
     species = SPECIES[name]
     pose = rng.choice(["stand", "sit", "lie", "portrait"], p=[0.20, 0.10, 0.05, 0.65])

@@ -1,10 +1,13 @@
 """Places in which the things of the demo data stand, and what stands about: the same for all."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from modnet_keras.data.demo.canvas import (
     CANVAS,
     Picture,
+    Points,
     colour,
     column_of,
     ink,
@@ -32,7 +35,7 @@ GROUNDS = {
 }
 
 
-def paint_sky(rng, picture: Picture) -> None:
+def paint_sky(rng: np.random.Generator, picture: Picture) -> None:
     """Sky from the upper edge down, clear or clouded."""
     top, low = SKIES[rng.integers(len(SKIES))]
     rows = slice(0, min(picture.horizon + 8, CANVAS))
@@ -44,7 +47,7 @@ def paint_sky(rng, picture: Picture) -> None:
         picture.paint(clouds, colour(rng, "f0f0f0", "d0d0d4", "e8d4c4"), rows)
 
 
-def paint_ground(rng, picture: Picture, kind: str | None = None) -> None:
+def paint_ground(rng: np.random.Generator, picture: Picture, kind: str | None = None) -> None:
     """Ground from the horizon down, its grain finer with distance."""
     # Only a scene that asks for it lies on water: what stands there would stand on the sea.
     kind = kind or str(rng.choice([name for name in GROUNDS if name != "water"]))
@@ -59,7 +62,7 @@ def paint_ground(rng, picture: Picture, kind: str | None = None) -> None:
     picture.pixels[rows] = (far + depth[..., None] * (near - far)) * grain[..., None]
 
 
-def paint_hills(rng, picture: Picture, *palette: str) -> None:
+def paint_hills(rng: np.random.Generator, picture: Picture, *palette: str) -> None:
     """One or two ridges far away on the horizon."""
     for layer in range(rng.integers(1, 3)):
         line = (
@@ -151,7 +154,7 @@ def _paint_blur(rng, picture: Picture) -> None:
     picture.horizon = int(rng.uniform(0.1, 0.6) * CANVAS)
 
 
-def paint_place(rng, picture: Picture) -> None:
+def paint_place(rng: np.random.Generator, picture: Picture) -> None:
     """Any of the places, most often out of focus."""
     picture.horizon = int(rng.uniform(0.15, 0.72) * CANVAS)
     kind = rng.choice(
@@ -174,7 +177,7 @@ def paint_place(rng, picture: Picture) -> None:
         picture.blur(rng.uniform(1.0, 4.0))
 
 
-def paint_clutter(rng, picture: Picture) -> None:
+def paint_clutter(rng: np.random.Generator, picture: Picture) -> None:
     """By chance a fence or rocks behind what the picture shows."""
     if rng.random() < 0.15:
         _paint_fence(rng, picture)
@@ -208,12 +211,18 @@ def _paint_fence(rng, picture: Picture) -> None:
     picture.draw(rails)
 
 
-def paint_boulders(rng, picture: Picture) -> None:
+def paint_boulders(rng: np.random.Generator, picture: Picture) -> None:
     """Boulders as large as animals, of the colours of their coats, for scenes without animals."""
     paint_rocks(rng, picture, rng.integers(1, 4), (26, 80), COATS)
 
 
-def paint_rocks(rng, picture: Picture, count: int, size=(8, 26), tones=STONES) -> None:
+def paint_rocks(
+    rng: np.random.Generator,
+    picture: Picture,
+    count: int,
+    size: tuple[float, float] = (8, 26),
+    tones: Sequence[str] = STONES,
+) -> None:
     """Rocks on the ground."""
     rocks = Solids()
     for _ in range(count):
@@ -233,7 +242,7 @@ def paint_rocks(rng, picture: Picture, count: int, size=(8, 26), tones=STONES) -
     picture.paint(surface.mask, skin, surface.window)
 
 
-def paint_foreground(rng, picture: Picture) -> None:
+def paint_foreground(rng: np.random.Generator, picture: Picture) -> None:
     """By chance grass, twigs or flowers before what the picture shows."""
     if rng.random() < 0.6:
         return
@@ -258,7 +267,12 @@ def paint_foreground(rng, picture: Picture) -> None:
 
 
 def paint_rough(
-    rng, picture: Picture, points, tone, cells: int = 8, stretch: float = 1.0
+    rng: np.random.Generator,
+    picture: Picture,
+    points: Points,
+    tone: np.ndarray,
+    cells: int = 8,
+    stretch: float = 1.0,
 ) -> np.ndarray:
     """Fill a polygon with rough, lit rock or earth; its mask."""
     mask = polygon(points)

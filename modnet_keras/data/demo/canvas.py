@@ -1,7 +1,8 @@
 """What the demo pictures are painted with: noise, colours, masks, and one light."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -11,6 +12,9 @@ IMAGE_SIZE = 96
 
 CANVAS = 160
 """Side of the canvas in pixels: larger than the finished picture, so that edges come out smooth."""
+
+Points = Iterable[Sequence[float]] | np.ndarray
+"""Pairs of x and y."""
 
 row_of, column_of = np.mgrid[0:CANVAS, 0:CANVAS].astype(np.float32)
 _TILE = 3 * CANVAS // 2
@@ -28,7 +32,9 @@ def _noise_tile(cells: int, octaves: int, stretch: float) -> np.ndarray:
     return total / total.std()
 
 
-def noise(rng, cells: int, octaves: int = 3, stretch: float = 1.0) -> np.ndarray:
+def noise(
+    rng: np.random.Generator, cells: int, octaves: int = 3, stretch: float = 1.0
+) -> np.ndarray:
     """Smooth random field [CANVAS, CANVAS], mean 0 and deviation 1.
 
     `cells` is how many bumps fit across the picture; `stretch` > 1 draws them out downwards.
@@ -39,7 +45,7 @@ def noise(rng, cells: int, octaves: int = 3, stretch: float = 1.0) -> np.ndarray
     return field[:, ::-1] if rng.random() < 0.5 else field
 
 
-def colour(rng, *choices: str, spread: float = 0.07) -> np.ndarray:
+def colour(rng: np.random.Generator, *choices: str, spread: float = 0.07) -> np.ndarray:
     """One of the hexadecimal colours, a little lighter or darker and off in hue, as RGB in 0..1."""
     text = choices[rng.integers(len(choices))]
     rgb = np.array([int(text[i : i + 2], 16) for i in (0, 2, 4)], np.float32) / 255
@@ -54,7 +60,7 @@ class Light(NamedTuple):
     ambient: float
 
 
-def random_light(rng) -> Light:
+def random_light(rng: np.random.Generator) -> Light:
     """Light from above, left or right, hard or soft."""
     azimuth, height = rng.uniform(-1.0, 1.0), rng.uniform(0.45, 1.1)
     direction = np.array(
@@ -66,13 +72,13 @@ def random_light(rng) -> Light:
 class Picture:
     """A canvas [CANVAS, CANVAS, 3] of RGB in 0..1, its light, and the row of its horizon."""
 
-    def __init__(self, rng):
+    def __init__(self, rng: np.random.Generator) -> None:
         """Start black, with a light of its own."""
         self.pixels = np.zeros((CANVAS, CANVAS, 3), np.float32)
         self.light = random_light(rng)
         self.horizon = CANVAS // 3
 
-    def paint(self, mask: np.ndarray, paint: np.ndarray, window=...) -> None:
+    def paint(self, mask: np.ndarray, paint: np.ndarray, window: Any = ...) -> None:
         """Lay a colour [3] or a field [h, w, 3] over a window where the mask [h, w] is."""
         part = self.pixels[window]
         if mask.dtype == bool:
@@ -90,7 +96,7 @@ class Picture:
         image = half.resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
         self.pixels = np.asarray(image, np.float32) / 255
 
-    def zoom(self, rng, share: float) -> None:
+    def zoom(self, rng: np.random.Generator, share: float) -> None:
         """Keep a window of a share of the sides, anywhere, and enlarge it to the canvas."""
         size = share * CANVAS
         left, top = rng.uniform(0, CANVAS - size, 2)
@@ -100,7 +106,7 @@ class Picture:
         self.pixels = np.asarray(image, np.float32) / 255
         self.horizon = int(np.clip((self.horizon - top) / share, 0.1 * CANVAS, 0.85 * CANVAS))
 
-    def draw(self, strokes) -> None:
+    def draw(self, strokes: Callable[[ImageDraw.ImageDraw], object]) -> None:
         """Let a function draw with an `ImageDraw`."""
         image = to_image(self.pixels)
         strokes(ImageDraw.Draw(image))
@@ -117,7 +123,7 @@ def ink(rgb: np.ndarray, factor: float = 1.0) -> tuple[int, int, int]:
     return tuple(int(v) for v in np.clip(rgb * factor * 255, 0, 255))
 
 
-def polygon(points, soft: float = 0.0) -> np.ndarray:
+def polygon(points: Points, soft: float = 0.0) -> np.ndarray:
     """Mask [CANVAS, CANVAS] of a polygon of (x, y)."""
     mask = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in points], fill=255)
@@ -126,14 +132,16 @@ def polygon(points, soft: float = 0.0) -> np.ndarray:
     return np.asarray(mask, np.float32) / 255
 
 
-def relief(rng, light: Light, cells: int, octaves: int = 4, stretch: float = 1.0) -> np.ndarray:
+def relief(
+    rng: np.random.Generator, light: Light, cells: int, octaves: int = 4, stretch: float = 1.0
+) -> np.ndarray:
     """Brightness [CANVAS, CANVAS] about 1 of a rough surface under the light."""
     bumps = -np.abs(noise(rng, cells, octaves, stretch))
     right, down = np.gradient(bumps, axis=1), np.gradient(bumps, axis=0)
     return 1 + 0.9 * np.clip(down * light.direction[1] - right * light.direction[0], -0.45, 0.45)
 
 
-def finish(rng, picture: Picture) -> Image.Image:
+def finish(rng: np.random.Generator, picture: Picture) -> Image.Image:
     """Photograph the canvas: exposure, white balance, focus and sensor noise, at its final size."""
     small = to_image(picture.pixels).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
     small = np.asarray(small, np.float32) / 255

@@ -48,12 +48,12 @@ class Barn(NamedTuple):
     lift: float
     gable: list[tuple[float, float]]
 
-    def back(self, point) -> tuple[float, float]:
+    def back(self, point: tuple[float, float]) -> tuple[float, float]:
         """Where the side ends that starts at a point of the gable."""
         return point[0] + self.side, point[1] - self.lift
 
 
-def draw_barn(rng, picture: Picture) -> None:
+def draw_barn(rng: np.random.Generator, picture: Picture) -> None:
     """A barn with its gable, doors and boards."""
     _country(rng, picture, 0.4, 0.75)
     wall, roof, trim = (
@@ -175,7 +175,7 @@ def _lattice(draw, start, end, width: float, tone, step: float) -> None:
         draw.line(chord, fill=ink(tone, 1.0 + 0.1 * sign), width=2 + (width > 9))
 
 
-def draw_crane(rng, picture: Picture) -> None:
+def draw_crane(rng: np.random.Generator, picture: Picture) -> None:
     """A tower crane over a building site."""
     _country(rng, picture, 0.75, 0.98)
     tone = colour(rng, "d8a830", "b04a34", "c8c8c4", "5a7a9a", "5a5048", "8a6a48")
@@ -226,7 +226,7 @@ class Dam(NamedTuple):
     along: np.ndarray
 
 
-def draw_dam(rng, picture: Picture) -> None:
+def draw_dam(rng: np.random.Generator, picture: Picture) -> None:
     """A dam between two slopes, water behind it and by chance over it."""
     picture.horizon = int(rng.uniform(0.2, 0.45) * CANVAS)
     paint_sky(rng, picture)
@@ -320,12 +320,12 @@ class Bridge(NamedTuple):
     ground: int
     tone: np.ndarray
 
-    def road(self, x):
+    def road(self, x: float) -> float:
         """Row of the deck at a column."""
         return self.deck - self.climb * (x - CANVAS / 2)
 
 
-def draw_bridge(rng, picture: Picture) -> None:
+def draw_bridge(rng: np.random.Generator, picture: Picture) -> None:
     """A suspension bridge: two towers, swung cables, hangers and a deck."""
     _country(rng, picture, 0.45, 0.8, "water" if rng.random() < 0.7 else None)
     tone = colour(rng, "b0503a", "8a8f94", "5f6a74", "a89a84", "5a4a40", "c8c4bc")

@@ -209,7 +209,7 @@ def _big_cat(rng, head: Solids, coat, belly, irises=("b08a30", "8a9a48", "7fa0b0
     _round_ears(head, (-0.15, 0.78, 0.68), 0.34, coat * 0.8, belly * 0.7)
 
 
-def draw_mane(rng, head: Solids, mane) -> None:
+def draw_mane(rng: np.random.Generator, head: Solids, mane: np.ndarray) -> None:
     """A lion's mane: tufts all around the face and down the neck."""
     head.ball((-0.75, -0.25, 0), (0.8, 1.25, 1.15), mane, smooth=0.1)
     for ring, (front, reach) in enumerate(((0.1, 1.35), (-0.35, 1.6), (-0.9, 1.55))):

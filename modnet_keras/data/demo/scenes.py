@@ -35,7 +35,7 @@ def _mountain(rng, picture: Picture, apex, base: float, slope: float, tone, snow
     picture.paint(mask, np.clip(rock * bright[..., None], 0, 1))
 
 
-def draw_alp(rng, picture: Picture) -> None:
+def draw_alp(rng: np.random.Generator, picture: Picture) -> None:
     """High mountains above a valley."""
     picture.horizon = int(rng.uniform(0.55, 0.95) * CANVAS)
     paint_sky(rng, picture)
@@ -49,7 +49,7 @@ def draw_alp(rng, picture: Picture) -> None:
     paint_ground(rng, picture)
 
 
-def draw_volcano(rng, picture: Picture) -> None:
+def draw_volcano(rng: np.random.Generator, picture: Picture) -> None:
     """A single cone with a crater, by chance smoking or glowing."""
     picture.horizon = int(rng.uniform(0.6, 0.95) * CANVAS)
     paint_sky(rng, picture)
@@ -92,7 +92,7 @@ def draw_volcano(rng, picture: Picture) -> None:
     paint_ground(rng, picture)
 
 
-def draw_cliff(rng, picture: Picture) -> None:
+def draw_cliff(rng: np.random.Generator, picture: Picture) -> None:
     """A rock face that falls steeply from a grown edge."""
     picture.horizon = int(rng.uniform(0.4, 0.85) * CANVAS)
     paint_sky(rng, picture)

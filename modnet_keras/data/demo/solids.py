@@ -1,8 +1,10 @@
 """Round solids of the demo pictures: melted together, seen from one side, lit, casting a shadow."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageFilter
 
 from modnet_keras.data.demo.canvas import (
@@ -37,19 +39,38 @@ class Solids:
     nose does.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Start with no parts."""
         self.parts: list[Part] = []
 
     def cone(
-        self, start, end, start_radius, end_radius, colour, *, smooth=0.3, coat=1.0, crisp=False
-    ):
+        self,
+        start: ArrayLike,
+        end: ArrayLike,
+        start_radius: float,
+        end_radius: float,
+        colour: np.ndarray,
+        *,
+        smooth: float = 0.3,
+        coat: float = 1.0,
+        crisp: bool = False,
+    ) -> None:
         """Add a round cone between two spheres."""
         radii = (float(start_radius), float(end_radius))
         start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
         self.parts.append(Part(start, end, radii, None, colour, smooth, coat, crisp))
 
-    def ball(self, centre, radii, colour, *, turn=None, smooth=0.3, coat=1.0, crisp=False):
+    def ball(
+        self,
+        centre: ArrayLike,
+        radii: ArrayLike,
+        colour: np.ndarray,
+        *,
+        turn: np.ndarray | None = None,
+        smooth: float = 0.3,
+        coat: float = 1.0,
+        crisp: bool = False,
+    ) -> None:
         """Add an ellipsoid; `turn` is a 3x3 rotation of its axes."""
         axes = np.diag(np.broadcast_to(np.asarray(radii, np.float64), 3))
         axes = axes if turn is None else turn @ axes
@@ -57,12 +78,20 @@ class Solids:
         size = float(np.max(radii))
         self.parts.append(Part(centre, centre, (size, size), axes, colour, smooth, coat, crisp))
 
-    def chain(self, points, radii, colour, **options):
+    def chain(
+        self,
+        points: Sequence[ArrayLike],
+        radii: Sequence[float] | np.ndarray,
+        colour: np.ndarray,
+        **options: Any,
+    ) -> None:
         """Add cones along a line of points."""
         for i in range(len(points) - 1):
             self.cone(points[i], points[i + 1], radii[i], radii[i + 1], colour, **options)
 
-    def moved(self, rotation: np.ndarray, scale: float = 1.0, shift=(0, 0, 0)) -> "Solids":
+    def moved(
+        self, rotation: np.ndarray, scale: float = 1.0, shift: ArrayLike = (0, 0, 0)
+    ) -> "Solids":
         """The same solids turned, scaled and shifted."""
         matrix = rotation * scale
         ends = np.array([(part.start, part.end) for part in self.parts]) @ matrix.T + shift
@@ -136,7 +165,9 @@ def see(solids: Solids) -> Surface | None:
     return Surface(window, mask, depth, index, along) if mask.any() else None
 
 
-def ruffle(rng, surface: Surface, standing: np.ndarray, amount: float, cells: int):
+def ruffle(
+    rng: np.random.Generator, surface: Surface, standing: np.ndarray, amount: float, cells: int
+) -> tuple[Surface, np.ndarray]:
     """Surface and normals with their points moved by some pixels, as fur and stone are rough."""
     if amount < 0.3:
         return surface, standing

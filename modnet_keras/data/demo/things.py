@@ -8,7 +8,13 @@ from modnet_keras.data.demo.solids import Solids, cast_shadow, lit, normals, see
 
 
 def paint_solids(
-    rng, picture: Picture, solids: Solids, *, ground=None, rough=0.06, grain=20
+    rng: np.random.Generator,
+    picture: Picture,
+    solids: Solids,
+    *,
+    ground: float | None = None,
+    rough: float = 0.06,
+    grain: int = 20,
 ) -> None:
     """Render solids in pixels with a slightly uneven skin."""
     surface = see(solids)
@@ -32,7 +38,7 @@ def _spot(rng, picture: Picture, size: float) -> tuple[float, float]:
     return x, CANVAS * 0.03 + rng.uniform(0, 1) * max(highest, 1)
 
 
-def draw_mushrooms(rng, picture: Picture, kind: str) -> None:
+def draw_mushrooms(rng: np.random.Generator, picture: Picture, kind: str) -> None:
     """One mushroom or a group: an agaric, or the rounder ones one eats."""
     size = rng.uniform(0.5, 0.95) * CANVAS
     x, foot = _spot(rng, picture, size)
@@ -119,7 +125,7 @@ def _mushroom_warts(rng, solids: Solids, neck, wide: float, dome: float, turn) -
         solids.ball(at, wide * rng.uniform(0.05, 0.1), colour(rng, "e8e0d0"), smooth=0.1)
 
 
-def draw_stinkhorn(rng, picture: Picture) -> None:
+def draw_stinkhorn(rng: np.random.Generator, picture: Picture) -> None:
     """A stinkhorn: a porous column out of an egg, with a dark, slimy bell on top."""
     height = rng.uniform(0.55, 0.95) * CANVAS
     x, foot = _spot(rng, picture, height)
@@ -151,12 +157,12 @@ def draw_stinkhorn(rng, picture: Picture) -> None:
     paint_solids(rng, picture, solids, ground=CANVAS - foot, rough=0.13, grain=34)
 
 
-def draw_rocks(rng, picture: Picture) -> None:
+def draw_rocks(rng: np.random.Generator, picture: Picture) -> None:
     """Boulders near by."""
     paint_rocks(rng, picture, rng.integers(1, 4), (0.22 * CANVAS, 0.45 * CANVAS), STONES + COATS)
 
 
-def draw_acorns(rng, picture: Picture) -> None:
+def draw_acorns(rng: np.random.Generator, picture: Picture) -> None:
     """Acorns with their cups among oak leaves."""
     size = rng.uniform(0.3, 0.62) * CANVAS
     x, y = CANVAS * rng.uniform(0.3, 0.7), CANVAS * rng.uniform(0.3, 0.7)
@@ -233,7 +239,7 @@ def _oak_leaf(draw, start, angle: float, length: float, tone) -> None:
     draw.line([tuple(spine[0]), tuple(spine[-1])], fill=ink(tone, 1.3), width=1)
 
 
-def draw_daisies(rng, picture: Picture) -> None:
+def draw_daisies(rng: np.random.Generator, picture: Picture) -> None:
     """Daisies on their stems, seen from the side to from above."""
     petal = colour(rng, "ece8e0", "e0c04a", "c8708a", "8a7ab8", "d89a50", "e8d8d8")
     disc, stalk = (
@@ -270,7 +276,7 @@ def draw_daisies(rng, picture: Picture) -> None:
         paint_solids(rng, picture, centre, rough=0.16, grain=48)
 
 
-def draw_slipper(rng, picture: Picture) -> None:
+def draw_slipper(rng: np.random.Generator, picture: Picture) -> None:
     """Lady's slipper: an orchid with a pouch, twisted petals and broad leaves."""
     size = rng.uniform(0.13, 0.27) * CANVAS
     x, y = CANVAS * rng.uniform(0.3, 0.7), CANVAS * rng.uniform(0.42, 0.72)
