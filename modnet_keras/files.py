@@ -23,7 +23,7 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary path; what is written there becomes `path`, synced and renamed, at the end.
 
     A reader, or a crash, finds the old contents or the new, never a part. If the block raises,

@@ -219,7 +219,8 @@ def draw_manifest(
         splits = draw_fold(index.paths, fold)
         _refuse_fold_without_class(task, data, readable, splits, fold)
     else:
-        splits = draw_split(index.paths, seed, resolve_val_fraction(source.root, val_fraction))
+        share = DEFAULT_VAL_FRACTION if val_fraction is None else val_fraction
+        splits = draw_split(index.paths, seed, share)
     rows = [(path, cls, label, splits[path]) for path, cls, label in readable]
     available = Counter((label, cls, split) for _, cls, label, split in rows)
     if balance:

@@ -71,7 +71,8 @@ def build_model(
     for number in range(1, level + 2):
         outputs = parts.stage(outputs, number)
     logits = parts.head(outputs)
-    return keras.Model(images, logits, name=f"level_{level}" if task is level else task.name)
+    name = f"level_{level}" if isinstance(task, int) else task.name
+    return keras.Model(images, logits, name=name)
 
 
 def level_of(model: keras.Model) -> int:

@@ -1,6 +1,6 @@
 """The figure of an estimate: a point a fold, mean and interval a strategy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ Means = dict[tuple[float, str], dict[str, dict[str, Any]]]
 """By fraction and measure, from each strategy to its `mean`, `low` and `high`."""
 
 _POINTS = {"color": "0.45", "alpha": 0.6, "size": 5, "jitter": False}
-_MEANS = {
+_MEANS: dict[str, Any] = {
     "fmt": "D",
     "color": "#0b5cad",
     "capsize": 4,
@@ -85,7 +85,7 @@ def read_estimate(task_folder: Path) -> tuple[pd.DataFrame, Means, dict[str, Any
         numbers = dict.fromkeys(("val_fraction", *SHOWN), float)
         rows = pd.read_csv(task_folder / ESTIMATE, dtype={"strategy": str}).astype(numbers)
         details = read_json(task_folder / ESTIMATE_DETAILS)
-        means = {}
+        means: Means = {}
         for entry in details["strategies"]:
             at = means.setdefault((entry["val_fraction"], entry["measure"]), {})
             at[entry["strategy"]] = {
@@ -113,7 +113,7 @@ def draw_splits(
     rows: pd.DataFrame,
     means: Mapping[str, Mapping[str, Any]],
     measure: str,
-    order: Sequence[str],
+    order: list[str],
 ) -> None:
     """Draw one measure at one fraction: strategies down; points, and below them the means."""
     table = rows.assign(fold=rows["fold"].fillna(0)).pivot(

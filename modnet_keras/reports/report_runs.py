@@ -108,21 +108,22 @@ def grow_tree(
 
     Tasks that were estimated, each with `task_name` and `task`, are in it too.
     """
-    tasks = {}
-    for entry in (*entries, *estimated):
+    tasks: dict[str, TaskEntry] = {}
+    found: list[RunEntry | EstimatedTask] = [*entries, *estimated]
+    for entry in found:
         if entry.task:
             for task in (*entry.task.ancestors, entry.task):
                 tasks.setdefault(task.name, TaskEntry(task.name, task.level, task.spec.parent))
-    for entry in (*entries, *estimated):
+    for entry in found:
         tasks.setdefault(entry.task_name, TaskEntry(entry.task_name, None, None))
     for entry in entries:
         tasks[entry.task_name].runs.append(entry)
     for entry in estimated:
         tasks[entry.task_name].is_estimated = True
-    for task in tasks.values():
-        if task.parent:
-            tasks[task.parent].children.append(task)
-    return [task for task in tasks.values() if task.parent is None]
+    for branch in tasks.values():
+        if branch.parent:
+            tasks[branch.parent].children.append(branch)
+    return [branch for branch in tasks.values() if branch.parent is None]
 
 
 def in_order(branches: Iterable[TaskEntry]) -> list[TaskEntry]:

@@ -42,7 +42,7 @@ def read_studies(folder: str | Path) -> dict[str, Any]:
         "attribution": (ATTRIBUTION, _read_attribution),
         "repair": (REPAIR, _read_repair),
     }
-    studies = {"problems": []}
+    studies: dict[str, Any] = {"problems": []}
     for key, (name, read) in readers.items():
         file = Path(folder) / name
         try:

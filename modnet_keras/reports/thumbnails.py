@@ -51,7 +51,13 @@ def run_pictures(folder: str | Path, data: str, task_name: str) -> dict[str, Any
     """
     rows = _read_predictions(Path(folder) / PREDICTIONS)
     wrong = sorted(filter(_is_wrong, rows), key=lambda row: -abs(row["probability"] - 0.5))
-    pictures = {"n": len(rows), "wrong": len(wrong), "note": None, "samples": [], "mistakes": []}
+    pictures: dict[str, Any] = {
+        "n": len(rows),
+        "wrong": len(wrong),
+        "note": None,
+        "samples": [],
+        "mistakes": [],
+    }
     try:
         root = find_source(data, prepare=False).root
     except (CallError, WorkError, OSError) as error:

@@ -39,9 +39,9 @@ class Batcher:
     def __init__(self, compute: Callable[[list[Any]], Sequence[Any]], executor: Executor) -> None:
         self._compute = compute
         self._executor = executor
-        self._waiting = deque()
+        self._waiting: deque[tuple[Any, asyncio.Future[Any]]] = deque()
         self._is_full = asyncio.Event()
-        self._worker = None
+        self._worker: asyncio.Task[None] | None = None
 
     async def answer(self, rows: Sequence[Any]) -> list[Any]:
         """The answers for the rows of one request, any number of them, in their order.

@@ -16,7 +16,8 @@ import numpy as np
 def main(kind: str, folder: str, probes: str, answers: str) -> None:
     """Answer the pictures in one file and write `probability` [n, tasks] to the other."""
     with np.load(probes) as arrays:
-        np.savez(answers, **ANSWERERS[kind](Path(folder), dict(arrays)))
+        found: dict[str, Any] = ANSWERERS[kind](Path(folder), dict(arrays))
+    np.savez(answers, **found)
 
 
 def answer_by_saved_model(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

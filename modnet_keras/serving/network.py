@@ -1,5 +1,7 @@
 """One network that answers for many runs: what they have in common is computed once."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -36,7 +38,7 @@ def build_network(
         task each.
     """
     images = keras.Input((tree.image_size, tree.image_size, 3), name="images")
-    made = {(): _normalised(images)}
+    made: dict[tuple[str, ...], Any] = {(): _normalised(images)}
     logits, seen = [], []
     for run in tree.runs:
         run.check_hashes()

@@ -50,7 +50,7 @@ class Servable:
         self.is_folded = bool(tf.reduce_max(tf.abs(differences)) <= FOLDING_TOLERANCE)
         self.network = folded if self.is_folded else self.exact
         self.signature = tf.function(self.of_bytes, self.bytes_signature, autograph=False)
-        self.explainer = None
+        self.explainer: Explainer | None = None
 
     @property
     def name(self) -> str:

@@ -37,8 +37,7 @@ class Tree:
     @property
     def parents(self) -> tuple[str | None, ...]:
         """For each task the name of its parent in this tree, None for the root; a tuple."""
-        above = (run.task.parent for run in self.runs[1:])
-        return (None, *(task.name for task in above))
+        return (None, *(run.task.spec.parent for run in self.runs[1:]))
 
     @property
     def image_size(self) -> int:
@@ -129,10 +128,10 @@ def named_tree(
     CallError
         If both or none are given, or `pick` without `tree`.
     """
-    if (run is None) == (tree is None):
-        raise CallError("give either --run, a run's folder, or --tree, a task's name.")
-    if tree is not None:
+    if run is None and tree is not None:
         return load_tree(tree, runs, pick)
+    if run is None or tree is not None:
+        raise CallError("give either --run, a run's folder, or --tree, a task's name.")
     if pick:
         raise CallError("--pick chooses the runs of a --tree; with --run there is nothing to pick.")
     return as_tree(run)

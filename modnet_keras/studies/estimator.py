@@ -42,7 +42,7 @@ from modnet_keras.studies.tables import (
     is_whole_row,
 )
 from modnet_keras.tasks import Task
-from modnet_keras.training.options import DEFAULTS, Options, check_options, resolve_options
+from modnet_keras.training.options import DEFAULT_DATA, Options, check_options, resolve_options
 from modnet_keras.training.run import ESTIMATE_FOLDER
 
 
@@ -105,7 +105,7 @@ def estimate(
     splits = settle_splits(folds, repeats, val_fraction, options, stored, folder)
     if stored:
         refuse_other_settings(task, options, stored, folder)
-    data = options.data or (stored["options"]["data"] if stored else DEFAULTS.data)
+    data = options.data or (stored["options"]["data"] if stored else DEFAULT_DATA)
     source = find_source(data)
     refuse_inside(source.root, folder, "runs")
     index = _check_pictures(task, source, splits)

@@ -64,7 +64,7 @@ def find_families(
             "its children."
         )
     found = _of_strategies(find_runs(runs, task.name), task, runs, strategies)
-    children = {}
+    children: dict[Path | None, list[Run]] = {}
     for run in found:
         if run.is_finished:
             _refuse_other_parent(run, task)

@@ -52,7 +52,7 @@ def run_locally(
         Called, in this thread, with the job and each event of its process. The last event of a job
         is `done`, or `failed` with `strategy` None.
     """
-    events = queue.SimpleQueue()
+    events: queue.SimpleQueue[tuple[dict[str, Any], dict[str, Any]]] = queue.SimpleQueue()
     processes = _Processes(shares_cores=side_by_side > 1)
     pool = ThreadPoolExecutor(side_by_side)
     try:

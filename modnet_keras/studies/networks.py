@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ FEW_BATCHES = 2
 """In so many, operations that run one by one lose less time than it takes to trace them."""
 
 # As long as the parts live: a pass over the training split traces nothing that validation did.
-_graphs = weakref.WeakKeyDictionary()
+_graphs: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
 
 
 def predict_all(
@@ -44,13 +44,13 @@ def predict_all(
         Each network's outputs, in the dataset's order.
     """
     traced = dataset.cardinality() > FEW_BATCHES
-    tree = {}
+    tree: dict[Any, Any] = {}
     for name, parts in networks.items():
         branch = tree
         for part in parts:
             branch = branch.setdefault(part, {})
         branch.setdefault(None, []).append(name)
-    outputs = {name: [] for name in networks}
+    outputs: dict[Name, list[np.ndarray]] = {name: [] for name in networks}
     for pictures, _ in dataset:
         for names, values in _outputs(tree, pictures, traced):
             for name in names:

@@ -35,7 +35,8 @@ def ship_pictures(data: str, put: Callable[[bytes], Any]) -> list[Any]:
     source = find_source(data)
     index = index_source(source)
     chunks = _ChunkWriter(put)
-    with tarfile.open(fileobj=chunks, mode="w|", dereference=True) as archive:
+    # A stream is only written to, and its type asks for a whole file's methods.
+    with tarfile.open(fileobj=chunks, mode="w|", dereference=True) as archive:  # type: ignore[call-overload]
         for path, size in zip(index.paths, index.sizes, strict=True):
             if path in index.unreadable:
                 # As large, so that the fingerprint is the same, and as unreadable.
@@ -70,7 +71,9 @@ def unship_pictures(
     folder.parent.mkdir(parents=True, exist_ok=True)
     unpacked = Path(tempfile.mkdtemp(dir=folder.parent, prefix=UNFINISHED))
     try:
-        with tarfile.open(fileobj=_ChunkReader(references, get), mode="r|") as archive:
+        chunks = _ChunkReader(references, get)
+        # As above: it is only read from.
+        with tarfile.open(fileobj=chunks, mode="r|") as archive:  # type: ignore[call-overload]
             archive.extractall(unpacked, filter="data")
         unpacked.rename(folder)
     except OSError:
@@ -105,8 +108,12 @@ def unpack(archive: bytes, folder: Path, data: str) -> None:
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         for member in files:
             # Refuses what would leave the folder.
-            member = tarfile.data_filter(member, folder)
-            contents = files.extractfile(member).read()
+            member = tarfile.data_filter(member, str(folder))
+            packed = files.extractfile(member)
+            if packed is None:
+                # No file, and so nothing that `pack` packs.
+                continue
+            contents: bytes | str = packed.read()
             if Path(member.name).name == CONFIG:
                 config = json.loads(contents) | {"data": data}
                 contents = json.dumps(config, indent=2) + "\n"

@@ -33,8 +33,8 @@ ENGINES = ("local", "ray")
 _TEXTS = ("task", "strategy", "run")
 _NUMBERS = ("val_fraction", "repeat", "seed", "n", *SHARES, "seconds", "n_train")
 _NUMBERS_OR_NONE = ("fold", "forgetting", "parent_n", "parent_n_train")
-ESTIMATE_COLUMNS = ("task", "strategy", "val_fraction", "repeat", "fold", "seed", "n")
-ESTIMATE_COLUMNS += (*SHARES, "forgetting", "seconds", "run")
+ESTIMATE_COLUMNS: tuple[str, ...] = ("task", "strategy", "val_fraction", "repeat", "fold", "seed")
+ESTIMATE_COLUMNS += ("n", *SHARES, "forgetting", "seconds", "run")
 FOLD_RESULT = "result.json"
 FOLD_LOG = "log.txt"
 

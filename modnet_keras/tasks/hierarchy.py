@@ -173,24 +173,25 @@ def _find_spec(name: str, folders: Iterable[Path]) -> TaskSpec:
 def _load_above(spec: TaskSpec, folders: Iterable[Path]) -> Task:
     """Task of a spec, with the specs above it looked up in folders."""
     specs = [spec]
-    while specs[-1].parent is not None:
-        below = specs[-1]
+    while (parent := specs[-1].parent) is not None:
         names = [spec.name for spec in specs]
-        if below.parent in names:
-            circle = [*names[names.index(below.parent) :], below.parent]
+        if parent in names:
+            circle = [*names[names.index(parent) :], parent]
             raise CallError(f"the parents of task specs go in a circle: {' -> '.join(circle)}.")
         try:
-            specs.append(_find_spec(below.parent, folders))
+            specs.append(_find_spec(parent, folders))
         except CallError as error:
-            raise CallError(f"parent of task '{below.name}': {error}") from None
+            raise CallError(f"parent of task '{specs[-1].name}': {error}") from None
     return _chain(reversed(specs))
 
 
 def _chain(specs: Iterable[TaskSpec]) -> Task:
     """Task of the last of the specs, each of which is the next one's parent."""
-    task = None
+    task: Task | None = None
     for spec in specs:
         if spec.parent != (task.name if task else None):
             raise CallError(f"the spec of task '{spec.name}' does not follow that of its parent.")
         task = Task(spec, task)
+    if task is None:
+        raise CallError("a task is made of one spec or more; there is none.")
     return task

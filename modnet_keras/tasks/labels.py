@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from modnet_keras.errors import CallError
 from modnet_keras.tasks.hierarchy import Task
 from modnet_keras.tasks.synsets import find_synset, hypernym_distances, is_synset
-from modnet_keras.tasks.task_spec import REST_OF_PARENT
 
 POSITIVE = 1
 NEGATIVE = 0
@@ -56,12 +55,17 @@ class Labeller:
         self._meanings: dict[str, str] = {}  # entry -> folder name or synset id
         self._labels: dict[str, int] = {}  # folder name or synset id -> label
         self._label_by_folders: dict[tuple[str, ...], int | None] = {}
-        self._parent = None
+        self._parent: Labeller | None = None
         self._add_entries(spec.positive, POSITIVE)
-        if spec.negative == REST_OF_PARENT:
-            self._parent = Labeller(task.parent, self._folder_names)
-        else:
+        if isinstance(spec.negative, tuple):
             self._add_entries(spec.negative, NEGATIVE)
+        elif task.parent is None:
+            raise CallError(
+                f"task '{task.name}': its negatives are the rest of its parent's positives, and it "
+                "was given without its parent."
+            )
+        else:
+            self._parent = Labeller(task.parent, self._folder_names)
 
     def label(self, folders: tuple[str, ...]) -> int | None:
         """Label of the images that lie in a folder: 1, 0, or `None` where the task leaves them out.

@@ -8,7 +8,6 @@ its licence.
 import difflib
 import functools
 import gzip
-import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -171,10 +170,11 @@ def _senses(lemma: str) -> dict[int, str]:
         return senses
     if lemma in ids:
         return {1: ids[lemma]}
-    for number in itertools.count(1):
-        if f"{lemma}|{number}" not in ids:
-            return senses
+    number = 1
+    while f"{lemma}|{number}" in ids:
         senses[number] = ids[f"{lemma}|{number}"]
+        number += 1
+    return senses
 
 
 def _listed(lemma: str, senses: Mapping[int, str]) -> str:

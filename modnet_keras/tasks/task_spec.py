@@ -228,5 +228,5 @@ def _line(part: yaml.Node | yaml.Token) -> str:
     return _line_of(part.start_mark)
 
 
-def _line_of(mark: yaml.Mark) -> str:
-    return f"line {mark.line + 1}"
+def _line_of(mark: yaml.Mark | None) -> str:
+    return "a line" if mark is None else f"line {mark.line + 1}"

@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import NoReturn
 
 from modnet_keras.errors import TERMINATED, CallError, WorkError, printable, unknown_name
@@ -93,7 +95,9 @@ def main(arguments: Sequence[str] | None = None, commands: Mapping[str, Command]
             print(end="", flush=True)
         return 0
     except SystemExit as stop:
-        return stop.code
+        if stop.code is None or isinstance(stop.code, int):
+            return stop.code or 0
+        return _refuse(stop.code, WorkError.exit_status)
     except KeyboardInterrupt:
         return _refuse("Interrupted.", 130)
     except (CallError, WorkError) as error:
@@ -200,14 +204,18 @@ def _quiet_tensorflow() -> Iterator[None]:
 class _QuietTensorflowFinder:
     """Loads TensorFlow without a word: while it loads, no setting of its own keeps it quiet."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> object:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if name != "tensorflow":
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         specs = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in specs if spec is not None), None)
-        if spec is not None:
-            spec.loader.exec_module = stderr_dropped()(spec.loader.exec_module)
+        if spec is not None and spec.loader is not None:
+            quietly = stderr_dropped()(spec.loader.exec_module)
+            # A method is replaced, of this one loader.
+            spec.loader.exec_module = quietly  # type: ignore[method-assign]
         return spec
 
 

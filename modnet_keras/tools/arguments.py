@@ -84,7 +84,8 @@ def signature_of(function: Callable[..., None]) -> Signature:
         If a parameter has no `Value`, or an option stands before `*operands`.
     """
     hints = get_type_hints(function, include_extras=True)
-    options, operands = {}, None
+    options: dict[str, Parameter] = {}
+    operands: Parameter | None = None
     for parameter in inspect.signature(function).parameters.values():
         value = _value_in(hints.get(parameter.name))
         if value is None:
@@ -136,8 +137,9 @@ def checked_call(command: str, signature: Signature, arguments: Sequence[str]) -
         raise CallError(f"{command} needs {wanted}.")
     for name, text in given.items():
         _read(f"--{name}", signature.options[name], text)
-    for text in operands:
-        _read(signature.operands.usage, signature.operands, text)
+    if signature.operands:
+        for text in operands:
+            _read(signature.operands.usage, signature.operands, text)
     return operands + [f"--{name}={text}" for name, text in given.items()]
 
 
@@ -157,7 +159,8 @@ def _split(
     command: str, signature: Signature, arguments: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
     """The texts of the options by name, and the operands."""
-    given, operands = {}, []
+    given: dict[str, str] = {}
+    operands: list[str] = []
     rest = deque(arguments)
     while rest:
         argument = rest.popleft()

@@ -3,7 +3,7 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 
@@ -25,7 +25,7 @@ Check = Annotated[str, choice("quick: header and end mark; full: decode every pi
 
 def data(
     task: Task,
-    data: Data = "demo",
+    data: Data = Path("demo"),
     seed: Seed = 0,
     val_fraction: ValFraction = None,
     check: Check = "quick",
@@ -68,8 +68,9 @@ def data(
 
 def _show(task, manifest: Manifest, console: Console) -> None:
     taken = manifest.counts()
-    rows, totals = [], []
     named = {"name": ""} if any(is_synset(cls) for _, cls, _ in manifest.available) else {}
+    rows: list[dict[str, Any]] = []
+    totals: list[dict[str, Any]] = []
     for label, cls in sorted({key[:2] for key in manifest.available}, key=lambda k: (-k[0], k[1])):
         row = {"label": label, "class": cls}
         if named:

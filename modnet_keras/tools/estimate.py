@@ -52,9 +52,9 @@ def estimate(
     folds: Folds = None,
     repeats: Repeats = None,
     val_fraction: Fractions = None,
-    data: option.Data = None,
+    data: option.Data | None = None,
     runs: option.Runs = Path("runs"),
-    seed: option.Seed = None,
+    seed: option.Seed | None = None,
     image_size: option.ImageSize = None,
     batch_size: option.BatchSize = None,
     epochs: option.Epochs = None,
@@ -134,9 +134,9 @@ def estimate(
         print(f"Written to {to}")
     print(result.folder)
     if result.failed:
-        folds = ", ".join(dict.fromkeys(failure["fold"] for failure in result.failed))
+        failed = ", ".join(dict.fromkeys(failure["fold"] for failure in result.failed))
         raise WorkError(
-            f"not all went well in {folds}, and the figures are of the rest alone; --resume tries "
+            f"not all went well in {failed}, and the figures are of the rest alone; --resume tries "
             "again, once the folder of a run that is damaged is removed."
         )
 

@@ -25,7 +25,7 @@ class EstimateProgress:
         self.bar = Progress(
             *columns, console=self.console, transient=True, disable=not self.console.is_terminal
         )
-        self.work = None
+        self.work: RemainingWork  # from `plan` on
 
     def __enter__(self):
         self.bar.start()
@@ -78,8 +78,8 @@ class RemainingWork:
         self.started = time.monotonic()
         self.folds = len(folds)
         self.left = {fold: dict.fromkeys(runs, 0) for fold in folds}
-        self.epochs = {}
-        self.seconds = defaultdict(list)
+        self.epochs: dict[str, int] = {}
+        self.seconds: defaultdict[str, list[float]] = defaultdict(list)
         self.done_seconds = 0.0
         self.runs = len(runs)
 

@@ -3,7 +3,7 @@
 from modnet_keras.tools.options import Data, RunFolder, TableFile
 
 
-def evaluate(run: RunFolder, data: Data = None, to: TableFile = None) -> None:
+def evaluate(run: RunFolder, data: Data | None = None, to: TableFile = None) -> None:
     """Measure a run: on its validation pictures, or with --data on all of another source.
 
     Pictures of another source are taken as they are, unbalanced. If it holds the very pictures of

@@ -14,7 +14,7 @@ def forget(
     task: option.Task,
     strategies: option.Strategies = None,
     runs: option.Runs = Path("runs"),
-    data: option.Data = None,
+    data: option.Data | None = None,
     repair: option.Repair = False,
     to: option.TableFile = None,
 ) -> None:

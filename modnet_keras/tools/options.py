@@ -48,7 +48,7 @@ Strategies = Annotated[
     tuple | None, list_of(choice("only runs by these strategies", list(STRATEGIES)))
 ]
 Data = Annotated[
-    Path | None, path("demo, tiny-imagenet, or a folder of pictures", "demo|tiny-imagenet|FOLDER")
+    Path, path("demo, tiny-imagenet, or a folder of pictures", "demo|tiny-imagenet|FOLDER")
 ]
 Runs = Annotated[Path, path("the folder that runs are kept in", "FOLDER")]
 RunFolder = Annotated[Path, existing_path("a run's folder, as runs/canines/frozen", "RUN")]
@@ -66,7 +66,7 @@ ParentRun = Annotated[
 ]
 RunName = Annotated[str | None, folder_name("the run's name; the strategy's where absent")]
 Seed = Annotated[
-    int | None,
+    int,
     whole_number("fixes split, order, crops and weights; 0 where absent", 0, 2**31 - 1),
 ]
 ValFraction = Annotated[

@@ -71,7 +71,7 @@ def predict(
         predictor = Predictor(model, explain=bool(explain))
     asked = ", ".join(found.title for found in model.runs)
     print(f"Asking {asked}; the probability is that of a yes", file=sys.stderr)
-    counts = Counter()
+    counts: Counter[str] = Counter()
     with _output(to) as write, _progress(len(files)) as advance:
         predictions = _told(predictor.predict(files), explain, advance)
         for row in _sorted(predictions) if sort else predictions:

@@ -1,6 +1,7 @@
 """The command `tasks`."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.tree import Tree
@@ -26,7 +27,7 @@ def tasks(runs: Runs = Path("runs"), to: TableFile = None) -> None:
     found = find_tasks()
     tasks_by_name = find_trained_tasks(runs) | found.tasks
     console = Console(highlight=False, markup=False)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for task in tasks_by_name.values():
         if task.parent is None:
             branch = Tree(_title(task))

@@ -13,11 +13,11 @@ from modnet_keras.training.options import SNAPSHOT_SECONDS
 def train(
     task: option.Task,
     strategy: option.Strategy = None,
-    data: option.Data = None,
+    data: option.Data | None = None,
     runs: option.Runs = Path("runs"),
     name: option.RunName = None,
     parent: option.ParentRun = None,
-    seed: option.Seed = None,
+    seed: option.Seed | None = None,
     val_fraction: option.ValFraction = None,
     image_size: option.ImageSize = None,
     batch_size: option.BatchSize = None,

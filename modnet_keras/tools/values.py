@@ -11,7 +11,6 @@ text where text is asked for and refused where a number is. A command annotates 
 import difflib
 import itertools
 import math
-import os
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -224,7 +223,7 @@ def _require_there(wanted: Path) -> None:
     except FileNotFoundError as error:
         raise CallError(f"{str(wanted)!r} is not there{_did_you_mean(wanted)}.") from error
     except OSError as error:
-        raise CallError(f"{str(wanted)!r} cannot be read: {os.strerror(error.errno)}.") from error
+        raise CallError(f"{str(wanted)!r} cannot be read: {error.strerror}.") from error
 
 
 def _did_you_mean(missing: Path) -> str:

@@ -49,7 +49,7 @@ class Validation(keras.callbacks.Callback):
         self.batches = None
         self.logits_of = tf.function(lambda pictures: self.model(pictures, training=False))
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Predict the split and put its metrics into the logs."""
         metrics = compute_metrics(self.labels, self._predict())
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
@@ -67,7 +67,7 @@ class Validation(keras.callbacks.Callback):
 class PlainLoss(keras.callbacks.Callback):
     """Shows the cross-entropy as an epoch's `loss`: comparable to `val_loss`, without smoothing."""
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Put the unsmoothed loss in the smoothed one's place."""
         logs["loss"] = logs.pop("cross_entropy")
 
@@ -80,7 +80,7 @@ class StopOnNaN(keras.callbacks.Callback):
         super().__init__()
         self.run = run
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         """Look at the loss so far."""
         if not np.isfinite(logs["loss"]):
             raise WorkError(
@@ -120,7 +120,7 @@ class Records(keras.callbacks.Callback):
         if time.perf_counter() - self.saved >= self.snapshot_seconds:
             self.save()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Add the epoch's row."""
         row = {"epoch": epoch + 1} | {key: float(logs[key]) for key in SHOWN}
         if PARENT_ACCURACY in logs:
@@ -195,7 +195,7 @@ class ShowProgress(keras.callbacks.Callback):
         if self.bar:
             self.bar.advance(self.row)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Show the epoch's figures."""
         shown = (
             f"{self.title}: epoch {epoch + 1}/{self.epochs}  loss {logs['loss']:.3f}  "

@@ -80,7 +80,7 @@ def save_snapshot(
         Of the epoch that is under way, as `Snapshot` has it; empty between epochs.
     """
     variables = _variables(model) | (_metrics(model) if epoch else {})
-    weights = {name: np.asarray(variable) for name, variable in variables.items()}
+    weights: dict[str, Any] = {name: np.asarray(variable) for name, variable in variables.items()}
     meta = {"step": steps_done(model), "history": history, "epoch": epoch}
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.array(json.dumps(meta)), **weights)

@@ -65,10 +65,11 @@ def measure_compute(
     flops = training_flops(
         task, config["image_size"], steps * config["batch_size"] * config["epochs"]
     )
-    grew = parent_config is not None and get_strategy(strategy).takes_over
+    of_parents = 0
+    if parent_config is not None and get_strategy(strategy).takes_over:
+        of_parents = parent_config["training_flops_with_parents"]
     return {
         "steps_per_epoch": steps,
         "training_flops": flops,
-        "training_flops_with_parents": flops
-        + (parent_config["training_flops_with_parents"] if grew else 0),
+        "training_flops_with_parents": flops + of_parents,
     }

@@ -49,7 +49,7 @@ def fit(
     if history:
         # What was killed between a row and the snapshot after it has left another.
         write_table(plan.run.folder / HISTORY, history)
-    if len(history) == epochs:
+    if plan.manifest is None or len(history) == epochs:
         return
     title = f"{plan.task.name} ({plan.config['strategy']})"
     progress = ours.ShowProgress(title, epochs, steps, steps_done(model))

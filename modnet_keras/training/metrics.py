@@ -53,7 +53,7 @@ def _ratio(count, of):
 class _Share(keras.metrics.Metric):
     """Share of the images of one label that the model gets right, counted over an epoch."""
 
-    label = None
+    label: int | None = None
 
     def __init__(self, name=None, dtype="float32"):
         super().__init__(name=name or type(self).__name__.lower(), dtype=dtype)

@@ -67,17 +67,17 @@ def compile_model(
     from modnet_keras.models import level_of
     from modnet_keras.training.metrics import Sensitivity, Specificity
 
-    recipe = get_recipe(recipe)
+    settings = get_recipe(recipe)
     rates = assign_rates(model, get_strategy(strategy).table(level_of(model)))
     freeze(model, rates)
-    learning_rate = learning_rate or recipe.learning_rate
+    learning_rate = learning_rate or settings.learning_rate
     rates_by_step = np.full(1, learning_rate, "float32")
     if epochs is not None:
-        rates_by_step = rates_of_steps(recipe, learning_rate, Schedule(steps_per_epoch, epochs))
+        rates_by_step = rates_of_steps(settings, learning_rate, Schedule(steps_per_epoch, epochs))
     model.compile(
-        optimizer=make_optimizer(model, rates, recipe, rates_by_step),
+        optimizer=make_optimizer(model, rates, settings, rates_by_step),
         loss=keras.losses.BinaryCrossentropy(
-            from_logits=True, label_smoothing=recipe.label_smoothing
+            from_logits=True, label_smoothing=settings.label_smoothing
         ),
         metrics=[
             keras.metrics.BinaryCrossentropy(name="cross_entropy", from_logits=True),
@@ -142,9 +142,9 @@ def make_optimizer(
     model: keras.Model, rates: Mapping[str, float | str], recipe: Recipe, rates_by_step: np.ndarray
 ) -> keras.optimizers.Optimizer:
     """One SGD for each multiplier in use, as a `MultiOptimizer` that covers what is trainable."""
-    paths_of = {}
+    paths_of: dict[float, list[str]] = {}
     for weight in model.trainable_variables:
-        paths_of.setdefault(rates[weight.path], []).append(weight.path)
+        paths_of.setdefault(float(rates[weight.path]), []).append(weight.path)
     parts = {
         "|".join(map(re.escape, paths)): keras.optimizers.SGD(
             RateTable(rates_by_step * np.float32(rate)),

@@ -66,10 +66,12 @@ class Options:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+DEFAULT_DATA = "demo"
+DEFAULT_RECIPE = "modern"
 DEFAULTS = Options(
-    data="demo",
+    data=DEFAULT_DATA,
     seed=0,
-    recipe="modern",
+    recipe=DEFAULT_RECIPE,
     augment="crop_flip",
     augment_val=False,
     precision="auto",
@@ -117,10 +119,9 @@ def resolve_options(options: Options) -> dict[str, Any]:
         By the names of `Options`. `data` is a built-in name or an absolute path, `precision` is
         resolved; `val_fraction` and `fold` are as they were given.
     """
-    given = options.given()
-    recipe = get_recipe(given.get("recipe", DEFAULTS.recipe))
+    recipe = get_recipe(DEFAULT_RECIPE if options.recipe is None else options.recipe)
     of_recipe = {key: getattr(recipe, key) for key in _OF_RECIPE}
-    return normalise_options(asdict(DEFAULTS) | of_recipe | given)
+    return normalise_options(asdict(DEFAULTS) | of_recipe | options.given())
 
 
 def normalise_options(given: Mapping[str, Any]) -> dict[str, Any]:

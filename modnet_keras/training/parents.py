@@ -28,27 +28,30 @@ def find_parent(
     CallError
         If what is named is no run of the parent's task as it is now, or none is named of several.
     """
+    above = task.parent
+    if above is None:
+        return None
     if parent is not None:
         run = Run(Path(parent).resolve())
         if not run.is_started:
             raise CallError(f"--parent={parent} is no run: it holds no {CONFIG}.")
-        if run.config["task"] != task.parent.name:
+        if run.config["task"] != above.name:
             raise CallError(
                 f"--parent={parent} is a run of task {run.config['task']}; "
-                f"{task.name} needs one of {task.parent.name}."
+                f"{task.name} needs one of {above.name}."
             )
-        return _of_same_spec(run, task.parent)
-    found = find_runs(runs, task.parent.name)
+        return _of_same_spec(run, above)
+    found = find_runs(runs, above.name)
     if len(found) > 1:
         alike = [run for run in found if run.config["strategy"] == strategy]
         if len(alike) != 1:
             names = ", ".join(str(run.folder) for run in found)
             raise CallError(
-                f"task {task.parent.name} has several runs; name the one to grow out of with "
+                f"task {above.name} has several runs; name the one to grow out of with "
                 f"--parent: {names}."
             )
         found = alike
-    return _of_same_spec(found[0], task.parent) if found else None
+    return _of_same_spec(found[0], above) if found else None
 
 
 def _of_same_spec(run, task):

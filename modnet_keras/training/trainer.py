@@ -90,7 +90,7 @@ def train(
         check_parent(plan.parent)
         if plan.manifest is not None:
             distribution(plan.config["devices"])
-        if plan.watches_parent and plan.parent.is_finished:
+        if plan.watches_parent and plan.parent and plan.parent.is_finished:
             sample_of_parent(plan)
     for plan in plans:
         if on_plan:

@@ -49,7 +49,7 @@ class ParentWatch(keras.callbacks.Callback):
         self.labels = labels
         self._measure()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Put the accuracy into the logs."""
         logs[PARENT_ACCURACY] = self._measure()
 

@@ -18,8 +18,9 @@ from modnet_keras.data.demo.canvas import (
 )
 from modnet_keras.data.demo.solids import Solids, cast_shadow, lit, normals, ruffle, see
 
-SKIES = (("6f9fd0", "c4d8e6"), ("8d9aa6", "cfd2d2"), ("b07a5c", "e8c79a"), ("4a5c78", "a49aa0"))
-SKIES += (("a8b8c4", "e6e6e0"), ("3f74b0", "a8c8e4"), ("c8b49a", "e4d8c4"))
+SKIES: tuple[tuple[str, str], ...] = (("6f9fd0", "c4d8e6"), ("8d9aa6", "cfd2d2"))
+SKIES += (("b07a5c", "e8c79a"), ("4a5c78", "a49aa0"), ("a8b8c4", "e6e6e0"))
+SKIES += (("3f74b0", "a8c8e4"), ("c8b49a", "e4d8c4"))
 GRASS = ("6f8040", "55703a", "8f8a4a", "a3935a", "4a5a34")
 EARTH = ("8a6a48", "6b5540", "a58660", "9a948a", "b5a180")
 STONES = (*EARTH, "77726d", "a9a49b")
@@ -37,10 +38,10 @@ GROUNDS = {
 
 def paint_sky(rng: np.random.Generator, picture: Picture) -> None:
     """Sky from the upper edge down, clear or clouded."""
-    top, low = SKIES[rng.integers(len(SKIES))]
+    above, below = SKIES[rng.integers(len(SKIES))]
     rows = slice(0, min(picture.horizon + 8, CANVAS))
     fade = np.clip(row_of[rows, :1] / max(picture.horizon, 30), 0, 1)[..., None]
-    top, low = colour(rng, top), colour(rng, low)
+    top, low = colour(rng, above), colour(rng, below)
     picture.pixels[rows] = top + fade * (low - top)
     if rng.random() < 0.6:
         clouds = np.clip(noise(rng, 3, 4, 0.5)[rows] * 0.5 - rng.uniform(-0.2, 0.4), 0, 0.85)
@@ -145,7 +146,7 @@ def _paint_blur(rng, picture: Picture) -> None:
 
     def lights(draw):
         for _ in range(rng.integers(0, 9)):
-            x, y, r = *rng.uniform(0, CANVAS, 2), rng.uniform(5, 16)
+            (x, y), r = rng.uniform(0, CANVAS, 2), rng.uniform(5, 16)
             shade = second * rng.uniform(0.9, 1.4)
             draw.ellipse([x - r, y - r, x + r, y + r], fill=ink(shade))
 
@@ -182,7 +183,7 @@ def paint_clutter(rng: np.random.Generator, picture: Picture) -> None:
     if rng.random() < 0.15:
         _paint_fence(rng, picture)
     if rng.random() < 0.2:
-        paint_rocks(rng, picture, rng.integers(1, 3))
+        paint_rocks(rng, picture, int(rng.integers(1, 3)))
 
 
 def _paint_bushes(rng, picture: Picture) -> None:
@@ -213,7 +214,7 @@ def _paint_fence(rng, picture: Picture) -> None:
 
 def paint_boulders(rng: np.random.Generator, picture: Picture) -> None:
     """Boulders as large as animals, of the colours of their coats, for scenes without animals."""
-    paint_rocks(rng, picture, rng.integers(1, 4), (26, 80), COATS)
+    paint_rocks(rng, picture, int(rng.integers(1, 4)), (26, 80), COATS)
 
 
 def paint_rocks(

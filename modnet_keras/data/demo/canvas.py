@@ -74,7 +74,7 @@ class Picture:
 
     def __init__(self, rng: np.random.Generator) -> None:
         """Start black, with a light of its own."""
-        self.pixels = np.zeros((CANVAS, CANVAS, 3), np.float32)
+        self.pixels: np.ndarray = np.zeros((CANVAS, CANVAS, 3), np.float32)
         self.light = random_light(rng)
         self.horizon = CANVAS // 3
 
@@ -120,7 +120,8 @@ def to_image(pixels: np.ndarray) -> Image.Image:
 
 def ink(rgb: np.ndarray, factor: float = 1.0) -> tuple[int, int, int]:
     """A colour as `ImageDraw` takes it."""
-    return tuple(int(v) for v in np.clip(rgb * factor * 255, 0, 255))
+    red, green, blue = (int(v) for v in np.clip(rgb * factor * 255, 0, 255))
+    return red, green, blue
 
 
 def polygon(points: Points, soft: float = 0.0) -> np.ndarray:
@@ -143,8 +144,8 @@ def relief(
 
 def finish(rng: np.random.Generator, picture: Picture) -> Image.Image:
     """Photograph the canvas: exposure, white balance, focus and sensor noise, at its final size."""
-    small = to_image(picture.pixels).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
-    small = np.asarray(small, np.float32) / 255
+    photo = to_image(picture.pixels).resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)
+    small = np.asarray(photo, np.float32) / 255
     # Some cameras and hours of the day leave little of the colours, as in black and white.
     grey = small.mean(-1, keepdims=True)
     small = grey + np.float32(min(rng.uniform(0.1, 1.6), 1.1)) * (small - grey)

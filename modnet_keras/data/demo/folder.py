@@ -107,18 +107,17 @@ def draw_demo(
         _watch(children, total, progress)
     finally:
         for child in children:
-            child.kill()
-            child.wait()
-            child.stdout.close()
-            child.stderr.close()
+            # At the end of which its pipes are closed and it has ended.
+            with child:
+                child.kill()
 
 
 def _watch(children: list[subprocess.Popen], total: int, progress) -> None:
     """Count the pictures as the children report them, a byte each, until all have ended."""
     drawn = 0
     with selectors.DefaultSelector() as reports:
-        for child in children:
-            reports.register(child.stdout, selectors.EVENT_READ)
+        for pipe in filter(None, [child.stdout for child in children]):
+            reports.register(pipe, selectors.EVENT_READ)
         while reports.get_map():
             for key, _ in reports.select():
                 count = len(os.read(key.fd, 4096))
@@ -129,7 +128,8 @@ def _watch(children: list[subprocess.Popen], total: int, progress) -> None:
                     progress(drawn, total)
     for child in children:
         if child.wait():
-            last_line = child.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+            _, said = child.communicate()
+            last_line = said.decode(errors="replace").strip().splitlines()[-1:]
             raise WorkError(
                 f"Drawing the demo data stopped after {drawn} of {total} pictures: "
                 f"{''.join(last_line) or f'a drawing process ended with {child.returncode}'}."

@@ -90,20 +90,23 @@ class Solids:
             self.cone(points[i], points[i + 1], radii[i], radii[i + 1], colour, **options)
 
     def moved(
-        self, rotation: np.ndarray, scale: float = 1.0, shift: ArrayLike = (0, 0, 0)
+        self,
+        rotation: np.ndarray,
+        scale: float = 1.0,
+        shift: Sequence[float] | np.ndarray = (0, 0, 0),
     ) -> "Solids":
         """The same solids turned, scaled and shifted."""
         matrix = rotation * scale
         ends = np.array([(part.start, part.end) for part in self.parts]) @ matrix.T + shift
         result = Solids()
         result.parts = [
-            Part(
-                *points,
-                (part[2][0] * scale, part[2][1] * scale),
-                None if part.axes is None else matrix @ part.axes,
-                *part[4:],
+            part._replace(
+                start=start,
+                end=end,
+                radii=(part.radii[0] * scale, part.radii[1] * scale),
+                axes=None if part.axes is None else matrix @ part.axes,
             )
-            for part, points in zip(self.parts, ends, strict=True)
+            for part, (start, end) in zip(self.parts, ends, strict=True)
         ]
         return result
 
@@ -205,12 +208,12 @@ def _window(low, high) -> tuple[slice, slice] | None:
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
 
-def _surface_of(part: Part, box) -> tuple[np.ndarray, np.ndarray | float]:
+def _surface_of(part: Part, box) -> tuple[np.ndarray, np.ndarray | np.float32]:
     """Height towards the viewer (-1e4 beside the part) and the distance along it."""
     dx = column_of[0, box[1]] - np.float32(part.start[0])
     dy = (np.float32(CANVAS - 1 - part.start[1]) - row_of[box[0], :1]).astype(np.float32)
     if part.axes is not None:
-        return _ellipsoid(part, dx, dy)
+        return _ellipsoid(part.axes, part.start, dx, dy)
     first, last = (np.float32(radius) for radius in part.radii)
     run = (part.end - part.start).astype(np.float32)
     span = run[0] ** 2 + run[1] ** 2
@@ -234,17 +237,17 @@ def _surface_of(part: Part, box) -> tuple[np.ndarray, np.ndarray | float]:
     return height, length
 
 
-def _ellipsoid(part: Part, dx, dy) -> tuple[np.ndarray, np.ndarray]:
-    a = np.linalg.inv(part.axes @ part.axes.T + 1e-3 * np.eye(3)).astype(np.float32)
+def _ellipsoid(axes: np.ndarray, centre: np.ndarray, dx, dy) -> tuple[np.ndarray, np.ndarray]:
+    a = np.linalg.inv(axes @ axes.T + 1e-3 * np.eye(3)).astype(np.float32)
     linear = a[0, 2] * dx + a[1, 2] * dy
     constant = (2 * a[0, 1]) * dx * dy
     constant += a[0, 0] * dx * dx - 1
     constant += a[1, 1] * dy * dy
     inside = linear * linear - a[2, 2] * constant
     rise = (np.sqrt(np.maximum(inside, 0)) - linear) / a[2, 2]
-    first = (part.axes[:, 0] / max(np.linalg.norm(part.axes[:, 0]), 1e-6)).astype(np.float32)
+    first = (axes[:, 0] / max(np.linalg.norm(axes[:, 0]), 1e-6)).astype(np.float32)
     length = rise * first[2] + (dx * first[0] + dy * first[1])
-    rise += np.float32(part.start[2])
+    rise += np.float32(centre[2])
     np.copyto(rise, -1e4, where=inside <= 0)
     return rise, length
 

@@ -159,7 +159,8 @@ def draw_stinkhorn(rng: np.random.Generator, picture: Picture) -> None:
 
 def draw_rocks(rng: np.random.Generator, picture: Picture) -> None:
     """Boulders near by."""
-    paint_rocks(rng, picture, rng.integers(1, 4), (0.22 * CANVAS, 0.45 * CANVAS), STONES + COATS)
+    count = int(rng.integers(1, 4))
+    paint_rocks(rng, picture, count, (0.22 * CANVAS, 0.45 * CANVAS), STONES + COATS)
 
 
 def draw_acorns(rng: np.random.Generator, picture: Picture) -> None:
