@@ -11,6 +11,7 @@ from PIL import Image
 
 from modnet_keras import build_manifest, load_task
 from modnet_keras.data.manifest import _draw_evenly, read_manifest
+from modnet_keras.data.splits import Fold
 from modnet_keras.errors import CallError, WorkError
 
 
@@ -102,6 +103,14 @@ def test_own_train_and_val_folders_are_the_split(spec, tmp_path):
     assert not all(
         path.startswith(split) for path, split in zip(anew.path, anew.split, strict=True)
     )
+
+
+def test_a_fold_of_a_folder_whose_pictures_are_all_unreadable_is_refused(spec, tmp_path):
+    for folder in ("train/dog", "train/cup", "val/dog", "val/tree"):
+        (tmp_path / "own" / folder).mkdir(parents=True)
+        (tmp_path / "own" / folder / "1.png").write_bytes(b"no picture")
+    with pytest.raises(WorkError, match="no training picture of task pets's positive side"):
+        build_manifest(spec, tmp_path / "own", fold=Fold(1, 2))
 
 
 def test_a_side_without_pictures_is_named(spec, pictures):

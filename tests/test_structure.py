@@ -79,6 +79,32 @@ def test_tensorflow_is_loaded_only_where_it_is_used(statement):
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
 
 
+def public_functions(body, within=None):
+    """Every public function and method below some statements, and what arguments it takes."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = {decorator.id for decorator in node.decorator_list if hasattr(decorator, "id")}
+            of_self = within is not None and "staticmethod" not in names
+            taken = node.args
+            parameters = [*taken.posonlyargs, *taken.args][of_self:] + taken.kwonlyargs
+            parameters += [each for each in (taken.vararg, taken.kwarg) if each]
+            if not node.name.startswith("_") or (node.name == "__init__" and parameters):
+                yield node, parameters
+
+
+def test_public_functions_are_typed():
+    untyped, seen = [], 0
+    for file in PACKAGE.rglob("*.py"):
+        for function, parameters in public_functions(ast.parse(file.read_text()).body):
+            seen += 1
+            if function.returns is None or any(each.annotation is None for each in parameters):
+                untyped.append(f"{file.relative_to(PACKAGE)}:{function.lineno} {function.name}")
+    assert not untyped
+    assert seen > 350
+
+
 def test_what_the_package_offers_is_there():
     for name in modnet_keras.__all__:
         assert callable(getattr(modnet_keras, name))

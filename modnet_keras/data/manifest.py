@@ -323,7 +323,7 @@ def _refuse_empty_sides(task, data, available, own_split):
 
 
 def _balance(rows, seed):
-    taken = []
+    taken: list[tuple[str, str, int, str]] = []
     for split in SPLITS:
         sides = [[row for row in rows if row[3] == split and row[2] == label] for label in (0, 1)]
         target = min(map(len, sides))

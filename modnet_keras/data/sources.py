@@ -5,7 +5,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def refuse_inside(root: Path, target: str | Path, option: str) -> None:
     )
 
 
-def refuse_inside_any(sources, target, option):
+def refuse_inside_any(sources: Iterable[str], target: str | Path, option: str) -> None:
     """`refuse_inside` for several sources, by name; one that is gone cannot be written in."""
     for data in sources:
         try:

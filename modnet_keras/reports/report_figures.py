@@ -17,7 +17,7 @@ from modnet_keras.reports.estimate_plots import SHOWN, Means, draw_splits, limit
 from modnet_keras.studies.tables import SPLIT_NAMES
 
 _WIDTH = 4.4
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     # Without it the names of clip paths would be other ones in each call.
     "svg.hashsalt": "modnet_keras",

@@ -167,7 +167,7 @@ def _with_interval(interval):
 def _read_attribution(file):
     """For each run and split a grid of costs, stages down and kinds across; and the sentence."""
     rows = _read_rows(file, ("run", "strategy", "split", "stage", "kind", "accuracy", "cost"))
-    grids = {}
+    grids: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for row in rows:
         grid = grids.setdefault((row["run"], row["split"]), {})
         grid.setdefault(row["stage"], {})[row["kind"]] = row["cost"]

@@ -80,7 +80,7 @@ class Batcher:
 
     def _take(self):
         """The rows of the next batch with the futures of their answers, the oldest first."""
-        batch = []
+        batch: list[tuple[Any, asyncio.Future[Any]]] = []
         while self._waiting and len(batch) < LARGEST_BATCH:
             row, answer = self._waiting.popleft()
             if not answer.done():

@@ -77,7 +77,9 @@ class Predictor:
         while batch := list(itertools.islice(remaining, _BATCH)):
             reasons = [check_image(path) for path in batch]
             good = [path for path, reason in zip(batch, reasons, strict=True) if reason is None]
-            found = iter(self._explained(good) if self.explainer else self._answered(good))
+            explainer = self.explainer
+            answers = self._explained(explainer, good) if explainer else self._answered(good)
+            found = iter(answers)
             for path, reason in zip(batch, reasons, strict=True):
                 answered, explanation = ({}, None) if reason else next(found)
                 if not answered.get("valid"):
@@ -90,10 +92,10 @@ class Predictor:
         rows = rows_of(self._answer_files([os.fsencode(path) for path in paths]))
         return [(row, None) for row in rows]
 
-    def _explained(self, paths):
+    def _explained(self, explainer, paths):
         if not paths:
             return []
-        explanations = self.explainer.explain([os.fsencode(path) for path in paths])
+        explanations = explainer.explain([os.fsencode(path) for path in paths])
         return [(found.row, found) if found else ({}, None) for found in explanations]
 
     def _row(self, path, answered):

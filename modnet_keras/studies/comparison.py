@@ -94,6 +94,7 @@ def compare(rows: Sequence[Mapping[str, Any]], strategies: Sequence[str]) -> lis
 def _groups(rows, strategies):
     """By fraction and strategy, in the order of these: from each split to its row."""
     fractions = dict.fromkeys(row["val_fraction"] for row in rows)
+    groups: dict[tuple[float, str], dict[tuple[int, int | None], Any]]
     groups = {group: {} for group in itertools.product(fractions, strategies)}
     for row in rows:
         of_strategy = groups[row["val_fraction"], row["strategy"]]

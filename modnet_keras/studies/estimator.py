@@ -72,7 +72,8 @@ class Estimate:
 
     def _repr_html_(self):
         """What a notebook shows: what is said of the strategies."""
-        return pd.DataFrame(self.strategies)._repr_html_()
+        # IPython's name for it, which pandas's types leave out.
+        return pd.DataFrame(self.strategies)._repr_html_()  # type: ignore[operator]
 
 
 def estimate(
@@ -224,7 +225,7 @@ def _job(split, folder, settings):
 
 def _run(run_jobs, jobs, on_event):
     """Train the folds that lack a strategy; gives what failed."""
-    failed = {job["name"]: {} for job in jobs}
+    failed: dict[str, dict[str | None, str]] = {job["name"]: {} for job in jobs}
 
     def tell(job, event):
         failures = failed[job["name"]]

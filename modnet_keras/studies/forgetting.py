@@ -88,7 +88,8 @@ class Forgetting:
 
     def _repr_html_(self):
         """What a notebook shows: the rows."""
-        return pd.DataFrame(self.rows)._repr_html_()
+        # IPython's name for it, which pandas's types leave out.
+        return pd.DataFrame(self.rows)._repr_html_()  # type: ignore[operator]
 
     @property
     def rows(self) -> list[dict[str, Any]]:

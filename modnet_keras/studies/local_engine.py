@@ -93,8 +93,7 @@ class _Processes:
             self._share_cores()
         with suppress(BrokenPipeError):
             # It stays open: its end is the end of the process.
-            process.stdin.write(json.dumps(job) + "\n")
-            process.stdin.flush()
+            print(json.dumps(job), file=process.stdin, flush=True)
         return process
 
     def end(self, process):
@@ -125,7 +124,7 @@ class _Processes:
 def _cores():
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count()))
+    return list(range(os.cpu_count() or 1))
 
 
 def _bind(process, cores):

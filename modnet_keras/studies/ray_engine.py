@@ -67,7 +67,7 @@ def _find_ray(address):
             check=True,
             capture_output=True,
         )
-    except subprocess.SubprocessError as error:
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         reason = "what answers is no Ray cluster, or one of another version of Ray"
         if b"AuthenticationError" in (error.stderr or b""):
             reason = "the cluster asks for a token, set RAY_AUTH_MODE=token and copy it here"
@@ -293,7 +293,7 @@ def _train_shipped(job, tell, pictures, state):
         unpack(state, fresh, data)
         fresh.mkdir(parents=True, exist_ok=True)
         fresh.rename(folder)
-    sent = {}
+    sent: dict[Path, tuple[int, int]] = {}
 
     def tell_with_files(event):
         if event["event"] == "trained" or is_last(event):

@@ -43,8 +43,9 @@ def forget(
     from modnet_keras.data.sources import refuse_inside
 
     def refuse_data_folders(families):
-        for family in families if to else ():
-            refuse_inside(family.manifest.root, to, "to")
+        for family in families:
+            if to:
+                refuse_inside(family.manifest.root, to, "to")
 
     with _progress() as bar:
         row = bar.add_task("Preparing", total=None)

@@ -1,7 +1,7 @@
 """What happens between a training's steps and epochs: validation, records, word to the user."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -46,7 +46,7 @@ class Validation(keras.callbacks.Callback):
         self.dataset = dataset
         self.labels = labels
         self.keeps = len(labels) * image_size**2 * BYTES_PER_PIXEL <= MEMORY_FOR_PICTURES
-        self.batches = None
+        self.batches: list[tf.Tensor] | None = None
         self.logits_of = tf.function(lambda pictures: self.model(pictures, training=False))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ class Validation(keras.callbacks.Callback):
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
 
     def _predict(self):
-        batches = self.batches
+        batches: Iterable[tf.Tensor] | None = self.batches
         if batches is None:
             batches = (pictures for pictures, _ in self.dataset)
             if self.keeps:
