@@ -99,7 +99,7 @@ def _usage(name: str, signature: Signature) -> str:
 def _meaning(parameter: Parameter) -> str:
     """What a parameter is for, the names it takes, and what it is where it is not given."""
     sentence, choices = parameter.value.meaning, parameter.value.choices
-    meanings = isinstance(choices, Mapping)
+    meanings = choices if isinstance(choices, Mapping) else {}
     if choices and not meanings:
         sentence += f": {', '.join(choices)}"
     if parameter.is_required:
@@ -107,7 +107,7 @@ def _meaning(parameter: Parameter) -> str:
     elif parameter.default is not None and parameter.default is not False:
         sentence += f" (default: {_as_written(parameter.default)})"
     if meanings:
-        sentence += ":" + "".join(f"\n- {name}: {meaning}" for name, meaning in choices.items())
+        sentence += ":" + "".join(f"\n- {name}: {meaning}" for name, meaning in meanings.items())
     return sentence
 
 

@@ -214,7 +214,7 @@ def _is_kind(path: Path, kind: Callable[[int], bool]) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise CallError(f"{str(path)!r} cannot be read: {os.strerror(error.errno)}.") from error
+        raise CallError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
 
 
 def _require_there(wanted: Path) -> None:
