@@ -88,16 +88,25 @@ def test_every_run_has_hashes_of_before_and_after(trained):
         assert hashes["before"]["stage_3"]["weights"] != hashes["after"]["stage_3"]["weights"]
 
 
-def test_the_hash_sees_a_single_bit():
+@pytest.mark.parametrize(
+    ("name", "kind", "other"),
+    [
+        ("moving_mean", "statistics", "weights"),
+        ("moving_variance", "statistics", "weights"),
+        ("gamma", "weights", "statistics"),
+        ("beta", "weights", "statistics"),
+    ],
+)
+def test_the_hash_sees_a_single_bit(name, kind, other):
     model = build_model(1, image_size=32)
     before = hash_parts(model)
-    mean = model.get_layer("stage_1").get_layer("stage_1_block_2_norm_1").moving_mean
-    value = mean.numpy()
-    value[7] = np.nextafter(value[7], np.float32(1))
-    mean.assign(value)
+    variable = getattr(model.get_layer("stage_1").get_layer("stage_1_block_1_norm_1"), name)
+    value = variable.numpy()
+    value[7] = np.nextafter(value[7], np.float32(2))
+    variable.assign(value)
     after = hash_parts(model)
-    assert after["stage_1"]["weights"] == before["stage_1"]["weights"]
-    assert after["stage_1"]["statistics"] != before["stage_1"]["statistics"]
+    assert after["stage_1"][other] == before["stage_1"][other]
+    assert after["stage_1"][kind] != before["stage_1"][kind]
     assert {part: after[part] for part in ("stem", "stage_2", "head")} == {
         part: before[part] for part in ("stem", "stage_2", "head")
     }

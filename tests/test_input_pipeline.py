@@ -33,6 +33,19 @@ def test_evaluation_sees_every_picture_once_in_the_manifests_order(manifest):
         assert np.abs(restored - expected).mean() < 0.06
 
 
+def test_pictures_are_normalised_by_imagenets_mean_and_deviation(tmp_path):
+    (tmp_path / "plain.yaml").write_text("name: plain\npositive: [a]\nnegative: [b]\n")
+    for folder in ("a", "b"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number in range(5):
+            picture = Image.new("RGB", (40, 40), (204, 102, 51))
+            picture.save(tmp_path / "data" / folder / f"{number}.png")
+    manifest = build_manifest(load_task(tmp_path / "plain.yaml"), tmp_path / "data")
+    pictures, _ = next(iter(build_dataset(manifest, "val", image_size=32)))
+    expected = [(0.8 - 0.485) / 0.229, (0.4 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
+    np.testing.assert_allclose(pictures, np.broadcast_to(expected, pictures.shape), atol=1e-5)
+
+
 def test_training_batches_hold_both_classes_equally(manifest):
     stream = build_dataset(manifest, "train", epochs=2, **TRAINING)
     found = batches(stream)

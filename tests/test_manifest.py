@@ -52,6 +52,18 @@ def test_sides_are_equal_in_each_split_and_classes_share_evenly(spec, pictures):
     assert manifest.available[0, "cup", "train"] == 24
 
 
+def test_what_does_not_divide_evenly_goes_to_the_smaller_classes(tmp_path):
+    """Of equally large ones to those that come first by name."""
+    (tmp_path / "pets.yaml").write_text("name: pets\npositive: [dog]\nnegative: [cup, tree, van]\n")
+    for name, count in (("dog", 10), ("cup", 10), ("tree", 10), ("van", 5)):
+        draw(tmp_path / "pictures" / name, count)
+    counts = build_manifest(load_task(tmp_path / "pets.yaml"), tmp_path / "pictures").counts()
+    taken = [
+        counts[0, name, split] for split in ("train", "val") for name in ("cup", "tree", "van")
+    ]
+    assert taken == [3, 2, 3, 1, 0, 1]
+
+
 def test_validation_is_the_first_by_sha256_of_seed_class_and_name(spec, pictures):
     manifest = build_manifest(spec, pictures, seed=3)
     names = [f"{number}.png" for number in range(20)]
@@ -159,6 +171,11 @@ def test_fingerprint_is_that_of_the_pictures_wherever_they_lie(spec, pictures, t
     shutil.copytree(pictures, tmp_path / "moved")
     moved = build_manifest(spec, tmp_path / "moved")
     assert moved.fingerprint == build_manifest(spec, pictures).fingerprint
+    with (tmp_path / "moved" / "dog" / "0.png").open("ab") as file:
+        file.write(b"appended")
+    assert build_manifest(spec, tmp_path / "moved").fingerprint != moved.fingerprint
+    shutil.copy(pictures / "dog" / "0.png", tmp_path / "moved" / "dog")
+    assert build_manifest(spec, tmp_path / "moved").fingerprint == moved.fingerprint
     draw(tmp_path / "moved" / "dog", 1, start=99)
     assert build_manifest(spec, tmp_path / "moved").fingerprint != moved.fingerprint
 

@@ -61,6 +61,12 @@ def test_a_split_of_a_smaller_share_lies_within_that_of_a_larger_one():
     assert held_out[0] < held_out[1] < held_out[2]
 
 
+@pytest.mark.parametrize(("images", "held_out"), [(2, 0), (3, 1), (7, 1), (8, 2), (12, 2)])
+def test_a_fifth_of_a_class_is_rounded_to_the_nearest_number(images, held_out):
+    split = draw_split([f"a/{number}.png" for number in range(images)], 0, 0.2)
+    assert list(split.values()).count("val") == held_out
+
+
 def test_a_fold_serves_every_task_alike(demo):
     fold = Fold(2, 5, 4)
     manifests = [build_manifest(load_task(name), demo, fold=fold) for name in ("animals", "wolf")]

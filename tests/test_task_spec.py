@@ -77,6 +77,7 @@ def test_a_root_has_no_parent_and_a_child_may_take_the_rest(spec_file):
         ("[n02083346]", "[n02083346", "is not YAML"),
         ("[n02083346]", "[" * 60_000, "nested too deeply"),
         ("[n02083346]", "\n" + "- " * 30_000, "nested too deeply"),
+        ("[n02083346]", "[[[[a]]]]", "nested too deeply"),
         ("[n02083346]", "&a [*a]", "anchor or alias"),
         ("[n02083346]", "[a\tb, \x07]", "is not YAML"),
         ('[mammal.n.01, "2020"]', "rest_of_parent", "negative must be a list"),
