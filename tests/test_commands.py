@@ -1,10 +1,15 @@
 """The commands that train nothing: `tasks` and `data`."""
 
 import csv
+import inspect
 import json
 import shutil
 
 import pytest
+
+import modnet_keras
+from modnet_keras.tools.__main__ import COMMANDS
+from modnet_keras.tools.arguments import signature_of
 
 
 def test_tasks_shows_the_hierarchy_and_its_runs(runs, tmp_path, command):
@@ -98,3 +103,11 @@ def test_data_to_never_writes_in_the_data_folder(demo, command, target):
 def test_data_to_refuses_a_folder_that_exists(demo, tmp_path, command):
     status, _, err = command("data", "--task=canines", f"--data={demo}", f"--to={tmp_path}")
     assert status == 2 and "exists" in err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["train", "estimate"])
+def test_a_command_takes_what_python_takes(name):
+    """Its options are passed on by their names."""
+    of_command = signature_of(COMMANDS[name].load()).options.keys() - {"to"}
+    of_python = inspect.signature(getattr(modnet_keras, name)).parameters
+    assert of_command == of_python.keys() - {"on_plan", "on_epoch", "on_event"}

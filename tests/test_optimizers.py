@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modnet_keras.models import build_model, grow, resnet, tap
+from modnet_keras.models import build_model, grow, tap
 from modnet_keras.training.optimizers import (
     RateTable,
     Schedule,
@@ -19,22 +19,10 @@ from modnet_keras.training.optimizers import (
 from modnet_keras.training.recipes import RECIPES
 from modnet_keras.training.strategies import FROZEN, STRATEGIES, get_strategy
 
-pytestmark = pytest.mark.usefixtures("whole_networks")
+pytestmark = pytest.mark.usefixtures("thin_networks")
 PICTURE_SIZE = 32
 BATCH = 8
 STATISTICS = ("moving_mean", "moving_variance")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def thin():
-    """Few filters in the stem and one block a stage: rates do not depend on either.
-
-    With under 16, oneDNN writes past its memory (https://github.com/uxlfoundation/oneDNN/issues/6035).
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resnet, "STEM_FILTERS", 16)
-        patch.setattr(resnet, "BLOCKS_PER_STAGE", 1)
-        yield
 
 
 @pytest.fixture(scope="module")

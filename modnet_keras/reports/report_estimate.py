@@ -1,7 +1,6 @@
 """What the report says of an estimate: figures, a table, and a sentence on every two strategies."""
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,30 +8,11 @@ from modnet_keras.errors import WorkError
 from modnet_keras.files import read_json
 from modnet_keras.reports.estimate_plots import SHOWN, read_estimate
 from modnet_keras.reports.report_figures import draw_estimate_panel
-from modnet_keras.reports.report_runs import plain_text
+from modnet_keras.reports.report_runs import EstimatedTask, plain_text
 from modnet_keras.studies.tables import ESTIMATE_DETAILS
 from modnet_keras.tasks import Task
 
 _NUMBERS = ("mean", "deviation", "low", "high")
-
-
-@dataclass
-class EstimatedTask:
-    """A task that an estimate was made of.
-
-    Attributes
-    ----------
-    task_name : str
-        The name of its folder, as text that a figure can hold.
-    task : Task or None
-        None where the file cannot be read: the section of the task says why.
-    data : str or None
-        Where its pictures are, if that can be read.
-    """
-
-    task_name: str
-    task: Task | None = None
-    data: str | None = None
 
 
 def read_estimated_tasks(runs: str | Path) -> list[EstimatedTask]:

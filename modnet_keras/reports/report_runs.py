@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.plots import PANELS, SPLITS
@@ -12,9 +12,6 @@ from modnet_keras.studies.tables import SPLIT_NAMES
 from modnet_keras.tasks import Task
 from modnet_keras.training.measures import SHARES
 from modnet_keras.training.run import CONFIG, HISTORY, METRICS, MODEL, Run, find_runs
-
-if TYPE_CHECKING:
-    from modnet_keras.reports.report_estimate import EstimatedTask
 
 CURVES = [prefix + measure for prefix in SPLITS for measure in PANELS]
 
@@ -75,6 +72,25 @@ class RunEntry:
 
 
 @dataclass
+class EstimatedTask:
+    """A task that an estimate was made of.
+
+    Attributes
+    ----------
+    task_name : str
+        The name of its folder, as text that a figure can hold.
+    task : Task or None
+        None where the file cannot be read: the section of the task says why.
+    data : str or None
+        Where its pictures are, if that can be read.
+    """
+
+    task_name: str
+    task: Task | None = None
+    data: str | None = None
+
+
+@dataclass
 class TaskEntry:
     """A task of the tree: `level` is None where no run of it can be read."""
 
@@ -102,7 +118,7 @@ def read_runs(runs: str | Path) -> list[RunEntry]:
 
 
 def grow_tree(
-    entries: Sequence[RunEntry], estimated: Sequence["EstimatedTask"] = ()
+    entries: Sequence[RunEntry], estimated: Sequence[EstimatedTask] = ()
 ) -> list[TaskEntry]:
     """The tasks of some runs and all above them, each below its parent: the roots' `TaskEntry`s.
 

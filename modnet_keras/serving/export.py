@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, write_whole
 from modnet_keras.serving import check_export
 from modnet_keras.serving.formats import FORMATS, get_format
-from modnet_keras.serving.model_card import CARD, is_model_card, model_card
+from modnet_keras.serving.model_card import CARD, Export, is_model_card, model_card
 from modnet_keras.serving.servable import Servable
 from modnet_keras.serving.tree import Tree, as_tree
 from modnet_keras.training.run import Run
@@ -24,32 +23,6 @@ TOLERANCE = 1e-4
 """No probability may differ by more from that of the network as it was trained, in float32."""
 
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
-
-
-@dataclass(frozen=True)
-class Export:
-    """What was exported.
-
-    Attributes
-    ----------
-    folder : Path
-        That of the new version.
-    tree : Tree
-    format : str
-    pictures : int
-        How many were answered by the exported model in a process of its own.
-    difference : float
-        The largest between its probabilities and those of the Keras network.
-    is_folded : bool
-        Whether batch norm is folded into the convolutions.
-    """
-
-    folder: Path
-    tree: Tree
-    format: str
-    pictures: int
-    difference: float
-    is_folded: bool
 
 
 def export(run: Run | Tree | str | Path, to: str | Path, format: str = "saved_model") -> Export:

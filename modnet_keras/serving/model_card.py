@@ -1,7 +1,7 @@
 """The model card: what a model is, how good it is and how it is called, beside every export."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.report_studies import read_studies, signed
@@ -11,14 +11,37 @@ from modnet_keras.templates import template_environment
 from modnet_keras.training.measures import SHARES
 from modnet_keras.version import installed_version
 
-if TYPE_CHECKING:
-    from modnet_keras.serving.export import Export
-
 CARD = "README.md"
 _MARK = "library_name: modnet-keras"
 
 
-def model_card(exported: "Export") -> str:
+@dataclass(frozen=True)
+class Export:
+    """What was exported.
+
+    Attributes
+    ----------
+    folder : Path
+        That of the new version.
+    tree : Tree
+    format : str
+    pictures : int
+        How many were answered by the exported model in a process of its own.
+    difference : float
+        The largest between its probabilities and those of the Keras network.
+    is_folded : bool
+        Whether batch norm is folded into the convolutions.
+    """
+
+    folder: Path
+    tree: Tree
+    format: str
+    pictures: int
+    difference: float
+    is_folded: bool
+
+
+def model_card(exported: Export) -> str:
     """The card of an export, as Markdown with the front matter of model hubs.
 
     Parameters

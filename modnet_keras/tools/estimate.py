@@ -93,6 +93,9 @@ def estimate(
     modnet estimate --task=canines --folds=10 --engine=ray --ray_address=10.0.0.1:6379
     modnet forget --task=canines --runs=runs/canines/estimate/fold-1
     """
+    # What Python calls it, the command calls it too.
+    call = dict(locals())
+    del call["to"]
     with EstimateProgress() as progress:
         from modnet_keras.api import estimate as estimate_task
         from modnet_keras.data.sources import refuse_inside
@@ -102,32 +105,7 @@ def estimate(
                 refuse_inside(data_folder, to, "to")
             progress.plan(folds, runs)
 
-        result = estimate_task(
-            task,
-            strategies=strategies,
-            folds=folds,
-            repeats=repeats,
-            val_fraction=val_fraction,
-            data=data,
-            runs=runs,
-            seed=seed,
-            image_size=image_size,
-            batch_size=batch_size,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            recipe=recipe,
-            augment=augment,
-            augment_val=augment_val,
-            precision=precision,
-            jobs=jobs,
-            engine=engine,
-            ray_address=ray_address,
-            ship=ship,
-            resume=resume,
-            overwrite=overwrite,
-            on_plan=announce,
-            on_event=progress.tell,
-        )
+        result = estimate_task(**call, on_plan=announce, on_event=progress.tell)
     _show(result)
     if to:
         write_rows(to, _written(result))

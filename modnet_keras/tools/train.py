@@ -51,6 +51,8 @@ def train(
     modnet train --task=canines --strategy=finetune --watch_parent
     tensorboard --logdir=runs
     """
+    # What Python calls it, the command calls it too.
+    call = dict(locals())
     trained = []
     status = Console().status("Preparing: pictures, parents, the network")
 
@@ -62,30 +64,7 @@ def train(
     with status:
         from modnet_keras.api import train as train_task
 
-        train_task(
-            task,
-            strategy=strategy,
-            data=data,
-            runs=runs,
-            name=name,
-            parent=parent,
-            seed=seed,
-            val_fraction=val_fraction,
-            image_size=image_size,
-            batch_size=batch_size,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            recipe=recipe,
-            augment=augment,
-            augment_val=augment_val,
-            precision=precision,
-            devices=devices,
-            watch_parent=watch_parent,
-            snapshot_seconds=snapshot_seconds,
-            resume=resume,
-            overwrite=overwrite,
-            on_plan=announce,
-        )
+        train_task(**call, on_plan=announce)
     rows = [
         {"run": run.title, "split": split} | run.metrics[split]
         for run in trained
