@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 import pytest
-from test_server import BROKEN, NO_PICTURE, TREE, FakeServable, picture_of, running
+from fake_servable import BROKEN, NO_PICTURE, TREE, FakeServable, picture_of, running
 
 from modnet_keras.serving.server import LARGEST_BODY
 

@@ -22,7 +22,7 @@ TESTS = (
     "test_image_check.py",
     "test_decode.py",
     "test_decode_guard.py",
-    "test_server.py",
+    "test_request_body.py",
     "test_arguments.py",
     "test_synsets.py",
     "test_labels.py",
