@@ -11,6 +11,7 @@ import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convoluti
 IMAGES_PER_CLASS = 20
 LONGEST = (
     "test_train",
+    "test_train_refusals",
     "test_estimate",
     "test_docs",
     "test_kills",

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import SMALL
-from test_train import SMALL_OPTIONS, weights, without_seconds
+from trainings import SMALL_OPTIONS, weights, without_seconds
 
 from modnet_keras import train
 from modnet_keras.training.checkpoint import load_snapshot

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from conftest import SMALL
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from trainings import listing
 
 from modnet_keras import build_dataset, load_run, load_task, tap, train
 from modnet_keras.errors import CallError, WorkError
@@ -39,10 +40,6 @@ def plan_of(runs, **options):
 
 def accuracies(run):
     return [row[COLUMN] for row in run.history]
-
-
-def listing(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def test_watching_changes_no_bit_of_the_training(watched):
