@@ -19,6 +19,7 @@ from trainings import SMALL_OPTIONS, listing, refused, weights, without_seconds
 from modnet_keras import evaluate, load_run, load_task, train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import lock_folder
+from modnet_keras.models import compute_flops
 from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.measures import METRICS
 from modnet_keras.training.options import Options
@@ -50,7 +51,11 @@ def test_ancestors_are_trained_first_and_every_file_is_there(runs):
 
 
 def test_config_holds_every_resolved_setting(runs, demo):
-    config = load_run(runs / "canines" / "frozen").config
+    run = load_run(runs / "canines" / "frozen")
+    config = run.config
+    pictures = config["steps_per_epoch"] * config["batch_size"] * config["epochs"]
+    # Forward once, backward twice.
+    assert config["training_flops"] == 3 * compute_flops(run.model) * pictures
     assert config["parent_run"] == "animals/scratch"
     assert config["data"] == str(demo) and config["val_fraction"] == 0.2 and config["seed"] == 0
     assert config["task"] == "canines" and config["specs"][-1]["parent"] == "animals"
