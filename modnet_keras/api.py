@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from modnet_keras.errors import CallError, WorkError
+from modnet_keras.errors import CallError, WorkError, unknown_name
 from modnet_keras.reports.estimate_plots import draw_estimate
 from modnet_keras.reports.forgetting_plots import draw_attribution, draw_forgetting
 from modnet_keras.reports.plots import draw_comparison, draw_history
@@ -13,7 +13,7 @@ from modnet_keras.studies import estimator, forgetting
 from modnet_keras.studies.estimator import Estimate
 from modnet_keras.studies.families import Family
 from modnet_keras.studies.forgetting import Forgetting
-from modnet_keras.tasks import Task, load_task
+from modnet_keras.tasks import Task, find_tasks, load_task
 from modnet_keras.training import trainer
 from modnet_keras.training.options import SNAPSHOT_SECONDS, Options
 from modnet_keras.training.plan import Plan
@@ -356,7 +356,9 @@ def _as_task(task: str | Path | Task, runs: str | Path) -> Task:
     try:
         return load_task(task)
     except CallError:
-        trained = find_trained_tasks(runs)
-        if str(task) not in trained:
+        trained, known = find_trained_tasks(runs), find_tasks()
+        if str(task) in trained:
+            return trained[str(task)]
+        if Path(task) != Path(Path(task).stem) or str(task) in known.errors:
             raise
-        return trained[str(task)]
+        raise unknown_name("task", str(task), {*known.tasks, *known.errors, *trained}) from None

@@ -207,7 +207,10 @@ def draw_manifest(
     data = source.name
     if not index.paths:
         raise WorkError(f"data folder '{data}' holds no pictures (.jpg, .png, .bmp, .gif, .webp).")
-    labelled, unmatched = _label(index, task, known_folders)
+    try:
+        labelled, unmatched = _label(index, task, known_folders)
+    except CallError as error:
+        raise CallError(f"data '{data}': {error}") from None
     readable = [row for row in labelled if row[0] not in index.unreadable]
     own_split = fold is None and val_fraction is None and has_own_split(source.root)
     if own_split:

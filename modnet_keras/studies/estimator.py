@@ -46,7 +46,7 @@ from modnet_keras.training.options import DEFAULT_DATA, Options, check_options, 
 from modnet_keras.training.run import ESTIMATE_FOLDER
 
 
-@dataclass
+@dataclass(repr=False)
 class Estimate:
     """What was estimated of one task.
 
@@ -69,6 +69,9 @@ class Estimate:
     strategies: list[dict[str, Any]]
     pairs: list[dict[str, Any]]
     failed: list[dict[str, Any]]
+
+    def __repr__(self):
+        return f"Estimate('{self.folder}', {len(self.rows)} rows)"
 
     def _repr_html_(self):
         """What a notebook shows: what is said of the strategies."""

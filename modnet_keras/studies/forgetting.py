@@ -50,7 +50,7 @@ from modnet_keras.training.run import Run
 BASELINE = ("baseline",)
 
 
-@dataclass
+@dataclass(repr=False)
 class Forgetting:
     """What was measured of one task.
 
@@ -85,6 +85,9 @@ class Forgetting:
     repairs: list[dict[str, Any]] = field(default_factory=list)
     hashes: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     unfinished: list[Run] = field(default_factory=list)
+
+    def __repr__(self):
+        return f"Forgetting('{self.folder}', {len(self.runs)} rows)"
 
     def _repr_html_(self):
         """What a notebook shows: the rows."""

@@ -197,4 +197,4 @@ def _nearest_lemmas(lemma: str) -> str:
     known = {marked.partition("|")[0] for marked in _ids_by_marked_lemma()}
     candidates = sorted(word for word in known if abs(len(word) - len(lemma)) <= 2)
     nearest = difflib.get_close_matches(lemma, candidates, n=3, cutoff=0.7)
-    return f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    return f" (did you mean {' or '.join(map(repr, nearest))}?)" if nearest else ""

@@ -83,7 +83,10 @@ def _show(task, manifest: Manifest, console: Console) -> None:
         of_side = [row for row in rows if row["label"] == label]
         total = {key: sum(row[key] for row in of_side) for key in list(rows[0])[-4:]}
         totals.append({"label": label, "class": f"{side}, in all"} | named | total)
-    show_table(f"{task.name} in {manifest.root}: pictures taken, of those there are", rows + totals)
+    show_table(
+        f"{task.name} in {manifest.root}: pictures after balancing, of those there are",
+        rows + totals,
+    )
     for entry in manifest.unmatched:
         console.print(f"No folder stands for {_named(entry)}.")
     for file, reason in sorted(manifest.unreadable.items()):

@@ -160,5 +160,6 @@ def _reason(result, row):
     shown = ", ".join(f"{KIND_NAMES[kind]} {costs[kind]:.4f}" for kind in kinds)
     return (
         f"{run}: forgot {row['forgetting'].value:.4f}; what its weights cost, each kind alone put "
-        f"into the parent: {shown}; identical to the parent: {_identical(row)}."
+        f"into the parent (they need not add up): {shown}; identical to the parent: "
+        f"{_identical(row)}."
     )

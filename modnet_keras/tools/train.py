@@ -59,7 +59,6 @@ def train(
     def announce(plan):
         status.stop()
         trained.append(plan.run)
-        _announce(plan)
 
     with status:
         from modnet_keras.api import train as train_task
@@ -73,22 +72,3 @@ def train(
     show_table("Metrics of whole splits, pictures unaugmented", rows)
     for run in trained:
         print(run.folder)
-
-
-def _announce(plan) -> None:
-    if plan.manifest is None:
-        print(f"{plan.run.folder} was trained to its end already.")
-        return
-    config = plan.config
-    pictures = {split: len(plan.manifest.labels(split)) for split in SPLITS}
-    print(
-        f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
-        f"{pictures['train']} pictures and {pictures['val']} for validation, "
-        f"{config['epochs']} epochs, {config['precision']}{_on_devices(config['devices'])}"
-    )
-    for path, reason in sorted(plan.manifest.unreadable.items()):
-        print(f"Left out: {path!r}: {reason}")
-
-
-def _on_devices(count) -> str:
-    return f", on {count} devices" if count > 1 else ""

@@ -272,7 +272,9 @@ def load_run(folder: str | Path) -> Run:
     """
     run = Run(folder)
     if not (run.folder / CONFIG).is_file():
-        raise CallError(f"'{folder}' is no run: it holds no {CONFIG}.")
+        inside = ", ".join(str(found.folder) for found in find_runs(run.folder.parent, run.name))
+        hint = f"; runs in it are {inside}" if inside else ""
+        raise CallError(f"'{folder}' is no run: it holds no {CONFIG}{hint}.")
     run.config  # noqa: B018 (read here, so that damage is found before any work)
     if not run.is_finished:
         raise WorkError(f"run '{folder}' is not finished; go on with train --resume.")

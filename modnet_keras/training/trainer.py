@@ -95,11 +95,31 @@ def train(
     for plan in plans:
         if on_plan:
             on_plan(plan)
+        _announce(plan)
         if plan.manifest is not None:
             _carry_out(plan, overwrite and plan is plans[-1], snapshot_seconds, on_epoch)
         if on_finished:
             on_finished(plan)
     return plans[-1].run
+
+
+def _announce(plan):
+    if plan.manifest is None:
+        print(f"{plan.run.folder} was trained to its end already.")
+        return
+    config = plan.config
+    pictures = {split: len(plan.manifest.labels(split)) for split in SPLITS}
+    print(
+        f"Training {plan.task.name} ({config['strategy']}) on {config['data']}: "
+        f"{pictures['train']} pictures and {pictures['val']} for validation, "
+        f"{config['epochs']} epochs, {config['precision']}{_on_devices(config['devices'])}"
+    )
+    for path, reason in sorted(plan.manifest.unreadable.items()):
+        print(f"Left out: {path!r}: {reason}")
+
+
+def _on_devices(count):
+    return f", on {count} devices" if count > 1 else ""
 
 
 def _carry_out(plan, overwrite, snapshot_seconds, on_epoch=None):
