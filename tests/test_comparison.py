@@ -44,6 +44,22 @@ def pairs_of(rows):
     return compare(rows, strategies_of(rows))
 
 
+def test_two_are_told_apart_only_after_holms_correction():
+    """What one test alone would call different, three tests together do not."""
+    one = [0.70, 0.74, 0.78, 0.72, 0.76]
+    other = [value - step for value, step in zip(one, (0.02, 0.05, 0.03, 0.06, 0.03), strict=True)]
+    alone = pairs_of(rows_of({"a": one, "b": other}))
+    (pair,) = (pair for pair in alone if pair["measure"] == "accuracy")
+    assert pair["p_value"] < 0.05 and pair["told_apart"]
+    far = [value + step for value, step in zip(one, (0.3, -0.2, 0.1, -0.3, 0.2), strict=True)]
+    pairs = [
+        p for p in pairs_of(rows_of({"a": one, "b": other, "c": far})) if p["measure"] == "accuracy"
+    ]
+    assert [p["p_value"] < 0.05 for p in pairs] == [True, False, False]
+    assert pairs[0]["p_holm"] == pytest.approx(3 * pairs[0]["p_value"])
+    assert not pairs[0]["told_apart"]
+
+
 def test_the_interval_is_nadeau_and_bengios():
     values = [0.70, 0.74, 0.78, 0.72, 0.76]
     found = summary_of(rows_of({"scratch": values}))

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from modnet_keras.errors import WorkError
+from modnet_keras.reports import plots
 from modnet_keras.reports.plots import draw_comparison, draw_history
 
 HEADER = "epoch,loss,accuracy,sensitivity,specificity,"
@@ -32,6 +33,25 @@ def test_the_figure_shows_the_figures(tmp_path):
         draw_history(tmp_path / str(accuracy) / "run")
     one, other = ((tmp_path / x / "run" / "history.png").read_bytes() for x in ("0.2", "0.9"))
     assert one != other
+
+
+def test_each_split_has_its_own_line(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
+    write_history(tmp_path / "run", [1, 2], accuracy=0.9)
+    draw_history(tmp_path / "run")
+    axes = drawn[0].axes[1]
+    assert axes.get_title() == "accuracy"
+    handles, names = axes.get_legend_handles_labels()
+    colours = {
+        line.get_color(): set(line.get_ydata()) for line in axes.lines if len(line.get_ydata())
+    }
+    assert {
+        name: colours[handle.get_color()] for handle, name in zip(handles, names, strict=True)
+    } == {
+        "training": {0.9},
+        "validation": {0.8},
+    }
 
 
 def test_comparison_needs_two_finished_runs(tmp_path):
