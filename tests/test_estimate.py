@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,6 +120,8 @@ def test_going_on_trains_nothing_that_is_done(estimated, own_estimate, demo, com
     )  # fmt: skip
     assert status == 0 and state() == before
     assert "2 of 2 folds done" in out and "95 % of forgetting" in out
+    intervals = re.findall(r"(-?\d\.\d{3}) to (-?\d\.\d{3})", out)
+    assert intervals and all(float(low) <= float(high) for low, high in intervals)
     assert "the accuracy of finetune and frozen apart" in out
     said = json.loads((own_estimate / "said.json").read_text())
     assert {row["other"] for row in said} == {None, "frozen"}
