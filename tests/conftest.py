@@ -13,7 +13,6 @@ LONGEST = (
     "test_train",
     "test_train_refusals",
     "test_estimate",
-    "test_docs",
     "test_kills",
     "test_interruptions",
     "test_devices",
@@ -67,45 +66,27 @@ def cache(made_once):
 
 
 THIN = {"STEM_FILTERS": 16, "BLOCKS_PER_STAGE": 1}
-"""What most tests train: networks of the same parts, with few weights and one block a stage.
+"""For tests of what does not depend on the network: the same parts, few weights, one block a stage.
 
 With under 16 filters, oneDNN writes past its memory
 (https://github.com/uxlfoundation/oneDNN/issues/6035).
 """
 
 
-@pytest.fixture(scope="session")
-def thin_networks():
-    """Let trainings in this process take half their time; `whole_networks` is for the others."""
-    with _networks(THIN) as whole:
-        yield whole
-
-
 @pytest.fixture(scope="module")
-def whole_networks(thin_networks):
-    """Networks as users have them: what a module's `pytestmark` asks for, or a test."""
-    with _networks(thin_networks):
+def thin_networks():
+    """Build networks of these sizes in this process, for a module that asks for it."""
+    from modnet_keras.models import resnet
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in THIN.items():
+            patch.setattr(resnet, name, value)
         yield
 
 
-@contextlib.contextmanager
-def _networks(sizes):
-    """Build networks of these sizes meanwhile; gives the sizes that they had."""
-    from modnet_keras.models import resnet
-    from modnet_keras.training import compute
-
-    with pytest.MonkeyPatch.context() as patch:
-        before = {name: getattr(resnet, name) for name in sizes}
-        for name, value in sizes.items():
-            patch.setattr(resnet, name, value)
-        compute._flops_of_level.cache_clear()
-        yield before
-    compute._flops_of_level.cache_clear()
-
-
 @pytest.fixture(scope="session")
-def demo(made_once, thin_networks):
-    """The demo's classes with few pictures each; what is trained on them is thin."""
+def demo(made_once):
+    """The demo's classes with few pictures each."""
     from modnet_keras.data.demo import draw_demo
 
     return made_once("demo", lambda folder: draw_demo(folder, images_per_class=IMAGES_PER_CLASS))

@@ -102,6 +102,7 @@ def test_a_child_on_two_devices_is_resumed_to_the_same_bits(demo, tmp_path):
                 if self.model.name == "canines" and fitting.steps_done(self.model) == 5:
                     raise KeyboardInterrupt
 
+        train_on("one", "resumed")
         for name in ("resumed", "through"):
             if name == "resumed":
                 fitting._make_callbacks = lambda *arguments: [*make(*arguments), Stop()]

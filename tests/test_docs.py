@@ -127,25 +127,3 @@ def test_the_reference_has_every_name_of_the_package():
     listed = set(re.findall(r"^::: (\S+)$", page, re.MULTILINE))
     offered = {f"{getattr(modnet_keras, name).__module__}.{name}" for name in modnet_keras.__all__}
     assert offered <= listed
-
-
-def test_the_notebook_runs(tmp_path, monkeypatch):
-    import nbformat
-    from nbclient import NotebookClient
-
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert NOTEBOOK.stat().st_size < 300_000
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    notebook.metadata.kernelspec.name = "python3"
-    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}})
-    client.execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    texts = "".join(output.get("text", "") for output in outputs)
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 5
-    for run in ("animals scratch", "canines frozen", "canines finetune"):
-        assert re.search(rf"^{run} .*'accuracy': 0\.\d", texts, re.MULTILINE), run
-    # What the notebook says of freezing holds whatever the processor.
-    assert re.search(r"^frozen .* forgetting \+0\.000 \(\+0\.000 to \+0\.000\)$", texts, re.M)
-    assert re.search(r"^finetune .* forgetting [+-]\d\.\d{3}", texts, re.MULTILINE)
-    assert re.search(r"^valid \[True, False\]$", texts, re.MULTILINE)

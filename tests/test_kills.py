@@ -29,7 +29,7 @@ def kill_trainings(monkeypatch):
 
 def test_kills_change_no_bit(kill_trainings, demo, tmp_path):
     tally = kill_trainings.kill_trainings(
-        kills=6,
+        kills=4,
         task="animals",
         data=demo,
         epochs=4,
@@ -37,7 +37,7 @@ def test_kills_change_no_bit(kill_trainings, demo, tmp_path):
         folder=tmp_path,
         prepare=make_thin,
     )
-    assert tally.kills == 6 and tally.inside_a_save > 0
+    assert tally.kills == 4 and tally.inside_a_save > 0
     assert tally.trainings > 0 and tally.mismatches == 0
 
 

@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from modnet_keras.models import FusedBatchNormalization
 
-pytestmark = pytest.mark.usefixtures("whole_networks")
 SETTINGS = {"momentum": 0.9, "epsilon": 1e-5}
 CHANNELS = 5
 

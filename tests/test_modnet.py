@@ -9,7 +9,6 @@ import pytest
 from modnet_keras.models import build_model, grow, level_of, resnet, tap
 from modnet_keras.models.modnet import copy_backbone
 
-pytestmark = pytest.mark.usefixtures("whole_networks")
 PICTURE_SIZE = 32
 
 

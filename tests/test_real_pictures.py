@@ -8,8 +8,6 @@ from conftest import real_pictures
 
 from modnet_keras import build_dataset, build_manifest, load_task, train
 
-pytestmark = pytest.mark.usefixtures("whole_networks")
-
 
 @pytest.fixture(scope="module")
 def tiny_imagenet(tmp_path_factory):

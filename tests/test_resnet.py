@@ -16,7 +16,6 @@ from modnet_keras.models import (
     tap,
 )
 
-pytestmark = pytest.mark.usefixtures("whole_networks")
 PICTURE_SIZE = 32
 TWO_DEVICES = SimpleNamespace(num_replicas_in_sync=2)
 

@@ -8,7 +8,6 @@ from modnet_keras.models import build_model, resnet
 from modnet_keras.training.optimizers import assign_rates, compile_model, freeze
 from modnet_keras.training.strategies import FROZEN, STRATEGIES, Row, Strategy, get_strategy
 
-pytestmark = pytest.mark.usefixtures("whole_networks")
 LEVELS = [2, 3, 4, 5]
 STATISTICS = ("moving_mean", "moving_variance")
 

@@ -59,6 +59,8 @@ def train(
     def announce(plan):
         status.stop()
         trained.append(plan.run)
+        if plan.manifest is None:
+            print(f"{plan.run.folder} was trained to its end already.")
 
     with status:
         from modnet_keras.api import train as train_task

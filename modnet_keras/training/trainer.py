@@ -95,8 +95,8 @@ def train(
     for plan in plans:
         if on_plan:
             on_plan(plan)
-        _announce(plan)
         if plan.manifest is not None:
+            _announce(plan)
             _carry_out(plan, overwrite and plan is plans[-1], snapshot_seconds, on_epoch)
         if on_finished:
             on_finished(plan)
@@ -104,9 +104,6 @@ def train(
 
 
 def _announce(plan):
-    if plan.manifest is None:
-        print(f"{plan.run.folder} was trained to its end already.")
-        return
     config = plan.config
     pictures = {split: len(plan.manifest.labels(split)) for split in SPLITS}
     print(
