@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import modnet_keras
 
@@ -103,6 +104,15 @@ def test_public_functions_are_typed():
                 untyped.append(f"{file.relative_to(PACKAGE)}:{function.lineno} {function.name}")
     assert not untyped
     assert seen > 350
+
+
+def test_the_faults_of_the_mutation_script_stand_where_it_says():
+    repository = Path(__file__).parents[1]
+    by_file = yaml.safe_load((repository / "tools" / "mutations.yaml").read_text())
+    for file, faults in by_file.items():
+        text = (repository / file).read_text()
+        for fault in faults:
+            assert text.count(fault["from"]) == 1 and fault["to"] != fault["from"], fault
 
 
 def test_what_the_package_offers_is_there():
