@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modnet_keras.errors import CallError
 from modnet_keras.tools import values
 from modnet_keras.tools.arguments import checked_call, signature_of
+from modnet_keras.tools.output import show_table
 
 STRATEGIES = ("scratch", "finetune", "frozen")
 KINDS = {
@@ -145,6 +146,25 @@ def test_a_boolean_is_true_or_false(text, value):
 def test_a_folder_name_leads_nowhere_else(text):
     with pytest.raises(CallError):
         values.folder_name("a run").read(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1), ("+3", 3), ("5", 5)])
+def test_both_ends_of_a_whole_numbers_range_are_in_it(text, value):
+    assert values.whole_number("a count", minimum=1, maximum=5).read(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "6"])
+def test_what_is_beyond_the_ends_is_refused(text):
+    with pytest.raises(CallError, match="from 1 to 5"):
+        values.whole_number("a count", minimum=1, maximum=5).read(text)
+
+
+def test_tables_show_shares_to_four_places_within_eighty_columns(capsys):
+    metrics = dict.fromkeys(("loss", "accuracy", "sensitivity", "specificity", "auc"), 0.98765)
+    show_table("Metrics", [{"run": "dogs/finetune", "split": "train"} | metrics | {"n": 1000}])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("0.9877" in line for line in lines) == 1
+    assert max(len(line.rstrip()) for line in lines) <= 80
 
 
 def test_a_list_reads_each_of_its_values():
