@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modnet_keras import load_run, predict
+from modnet_keras import load_run, load_tree, predict
 from modnet_keras.data.image_check import check_image
+from modnet_keras.serving.predictor import Predictor
 
 BEAGLES = "n02088364"
 
@@ -79,6 +80,16 @@ def test_a_tree_gives_a_probability_a_task(runs, pictures, tmp_path, command):
     assert all(list(row) == columns for row in rows)
     alone = predict(runs / "wolf" / "frozen", pictures)
     assert [row["wolf"] for row in rows] == [row["probability"] for row in alone]
+
+
+def test_a_trees_probability_is_that_of_its_path_and_not_of_its_root(runs, pictures, monkeypatch):
+    said = {"valid": True, "label": "canines", "probability": [0.9, 0.8, 0.1]}
+    said |= {"path_probability": 0.72}
+    predictor = Predictor(load_tree("animals", runs))
+    monkeypatch.setattr(predictor, "_answered", lambda paths: [(said, None) for _ in paths])
+    (prediction,) = predictor.predict([pictures / "b.JPEG"])
+    assert prediction.row["probability"] == 0.72
+    assert [prediction.row[task] for task in ("animals", "canines", "wolf")] == [0.9, 0.8, 0.1]
 
 
 def test_heat_maps_lie_beside_the_pictures_and_are_not_taken_for_some(runs, pictures, command):
