@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -279,6 +280,10 @@ def test_the_command_writes_what_the_design_says(own, command, tmp_path):
     }
     assert all({"lost", "gained", "p_value", "p_holm"} <= row.keys() for row in printed)
     assert [str(row["accuracy"]) for row in printed] == [row["accuracy"] for row in rows]
+    assert any(row["lost"] != row["gained"] for row in printed)
+    for row in printed:
+        shown = rf"^ {row['run']} .* {row['lost']} +{row['gained']}  "
+        assert re.search(shown, out, re.MULTILINE), row["run"]
     attribution = rows_of(folder / "forgetting_attribution.csv")
     assert ",".join(attribution[0]) == "run,strategy,split,stage,kind,accuracy,cost"
     assert len(attribution) == 4 * 4 * 3
