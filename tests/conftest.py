@@ -75,7 +75,7 @@ With under 16 filters, oneDNN writes past its memory
 
 @pytest.fixture(scope="module")
 def thin_networks():
-    """Build networks of these sizes in this process, for a module that asks for it."""
+    """Build networks as `THIN` says in this process, for a module that asks for it."""
     from modnet_keras.models import resnet
 
     with pytest.MonkeyPatch.context() as patch:

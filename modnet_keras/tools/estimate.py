@@ -93,7 +93,7 @@ def estimate(
     modnet estimate --task=canines --folds=10 --engine=ray --ray_address=10.0.0.1:6379
     modnet forget --task=canines --runs=runs/canines/estimate/fold-1
     """
-    # What Python calls it, the command calls it too.
+    # Passed on whole: the command has the names that Python has (a test holds both together).
     call = dict(locals())
     del call["to"]
     with EstimateProgress() as progress:

@@ -19,7 +19,7 @@ _WIDTH_OF_FILES = 120
 
 def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows of the same keys as a table, numbers to the right and fractions to 4 places."""
-    # Close together: a run's metrics fit the 80 columns of most terminals.
+    # Close together for terminals of 80 columns, where a run of over 13 letters still folds.
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )

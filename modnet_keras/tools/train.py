@@ -51,7 +51,7 @@ def train(
     modnet train --task=canines --strategy=finetune --watch_parent
     tensorboard --logdir=runs
     """
-    # What Python calls it, the command calls it too.
+    # Passed on whole: the command has the names that Python has (a test holds both together).
     call = dict(locals())
     trained = []
     status = Console().status("Preparing: pictures, parents, the network")
