@@ -182,10 +182,11 @@ def has_ended(process):
 def test_by_ray_with_a_worker_killed_the_bits_are_the_same(
     estimated, own_estimate, demo, monkeypatch
 ):
-    """From pictures that were sent, and what there is of a fold, which loses its worker."""
+    """From pictures that were sent, and what there is of each fold; fold 1 loses its worker."""
     # Ray would write a token into the user's home folder.
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     take_away(own_estimate / "canines" / "estimate" / "fold-1", "finetune")
+    take_away(own_estimate / "canines" / "estimate" / "fold-2", "frozen")
     workers, killed = [], []
 
     def kill(fold, event):
@@ -338,6 +339,7 @@ def test_folds_save_where_they_are_when_the_estimate_is_interrupted(own_estimate
     said = (fold / "log.txt").read_text()
     # It may have had its last epoch already.
     assert "saved after step" in said or "epoch 2/2" in said.rpartition("canines (finetune)")[2]
+    assert estimate("canines", **options(demo, own_estimate)).failed == []
 
 
 def test_an_estimate_that_is_trained_by_another_process_is_left_alone(own_estimate, demo):
