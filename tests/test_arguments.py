@@ -1,6 +1,7 @@
 """The kinds of values and the check of a call against a command's parameters."""
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -165,6 +166,18 @@ def test_tables_show_shares_to_four_places_within_eighty_columns(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert sum("0.9877" in line for line in lines) == 1
     assert max(len(line.rstrip()) for line in lines) <= 80
+
+
+def test_no_name_is_folded_on_a_terminal_of_eighty_columns(capsys, monkeypatch):
+    # A terminal to rich, of 80 columns and without colours.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    metrics = dict.fromkeys(("loss", "accuracy", "sensitivity", "specificity", "auc"), 0.98765)
+    run = "canines/frozen-weights"
+    show_table("Metrics", [{"run": run, "split": "train"} | metrics | {"n": 1000}])
+    lines = capsys.readouterr().out.splitlines()
+    assert any(re.fullmatch(rf"{run} train( +0.9877){{5}} +1000", line) for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_list_reads_each_of_its_values():

@@ -5,10 +5,10 @@
 
 Each training is a process of its own, forked off one that has loaded TensorFlow and done nothing
 with it. It saves a snapshot after every step and is ended by SIGKILL at a moment drawn uniformly
-from its start to a little past its end, every fourth one as soon after that as a snapshot is being
-written; then it goes on by `resume`, until it is done. What it ended in is compared to the bit: the
-weights, the last snapshot (optimizer and metrics too), history (seconds aside), metrics and
-predictions. Then the next one starts from nothing.
+from its start to a little past its end, at least one in four while a snapshot is being written;
+then it goes on by `resume`, until it is done. What it ended in is compared to the bit: the weights,
+the last snapshot (optimizer and metrics too), history (seconds aside), metrics and predictions.
+Then the next one starts from nothing.
 """
 
 import contextlib
@@ -26,7 +26,10 @@ from pathlib import Path
 # A little longer than the training takes, so that some are killed as they end.
 LATEST = 1.1
 IN_A_SAVE = 4
-"""Of so many kills, one waits for the next snapshot to be written."""
+"""Of so many kills, at least one falls into a snapshot that is being written."""
+
+HALTED = 0.01
+"""Seconds that a process takes to stop."""
 
 LONGEST = 600
 """Seconds after which a training hangs."""
@@ -76,8 +79,8 @@ def kill_trainings(
             unfinished = _unfinished_snapshots(killed)
             process = start(killed)
             process.join(moments.uniform(0, LATEST * seconds))
-            if tally.kills % IN_A_SAVE == 0:
-                _wait_for_a_save(process, killed, unfinished)
+            if tally.inside_a_save * IN_A_SAVE <= tally.kills:
+                _halt_in_a_save(process, killed, unfinished)
             if process.exitcode is None:
                 _kill(process, killed, unfinished, tally)
             else:
@@ -132,10 +135,18 @@ def _time(start, folder):
     return time.perf_counter() - started
 
 
-def _wait_for_a_save(process, folder, unfinished):
-    """Until a snapshot is being written, or the process has ended."""
-    while process.exitcode is None and not _unfinished_snapshots(folder) - unfinished:
+def _halt_in_a_save(process, folder, unfinished):
+    """Stop the process while a snapshot is being written, unless it ends before."""
+    while process.exitcode is None:
         time.sleep(0.0005)
+        if _unfinished_snapshots(folder) - unfinished:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGSTOP)
+                # What the system does for it at the moment is still done.
+                time.sleep(HALTED)
+                if _unfinished_snapshots(folder) - unfinished:
+                    return
+                os.kill(process.pid, signal.SIGCONT)
 
 
 def _kill(process, folder, unfinished, tally):

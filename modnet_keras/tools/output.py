@@ -15,11 +15,11 @@ from rich.table import Table
 from modnet_keras.files import whole_file
 
 _WIDTH_OF_FILES = 120
+_WIDEST = 1000
 
 
 def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows of the same keys as a table, numbers to the right and fractions to 4 places."""
-    # Close together for terminals of 80 columns, where a run of over 13 letters still folds.
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )
@@ -32,6 +32,10 @@ def show_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     if not console.is_terminal:
         # In a file or a pipe there is no edge to break figures at.
         console.width = _WIDTH_OF_FILES
+    unfolded = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
+    if unfolded > console.width:
+        # Columns close together and no margin, before names are folded.
+        table.padding, table.show_edge = 0, False
     console.print(table)
 
 
