@@ -308,6 +308,17 @@ def test_runs_that_are_not_whole_are_listed_with_the_reason(own_runs, tmp_path):
         assert f"{name}' cannot be used" in page.sections["task-1"]
 
 
+def test_a_run_that_is_older_than_a_metric_is_shown_without(own_runs, tmp_path):
+    file = own_runs / "canines" / "frozen" / "metrics.json"
+    metrics = json.loads(file.read_text())
+    for split in metrics.values():
+        del split["auc"]
+    file.write_text(json.dumps(metrics))
+    accuracy, *_, auc = page_of(own_runs, tmp_path).row("canines/frozen")[4:8]
+    assert auc == "–" and accuracy == f"{metrics['val']['accuracy']:.3f}"
+    assert page_of(own_runs, tmp_path).row("canines/frozen")[-1] == "finished"
+
+
 def test_pictures_that_are_gone_are_said_to_be(own_runs, demo, tmp_path):
     data = shutil.copytree(demo, tmp_path / "pictures")
     for config in own_runs.glob("*/*/config.json"):

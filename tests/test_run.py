@@ -36,6 +36,22 @@ def test_damage_is_named(own_runs, name):
         assert run.metrics and run.history and run.manifest()
 
 
+def test_what_a_run_is_older_than_is_none(own_runs):
+    file = own_runs / "canines" / "frozen" / "metrics.json"
+    metrics = json.loads(file.read_text())
+    del metrics["val"]["auc"]
+    file.write_text(json.dumps(metrics))
+    assert load_run(file.parent).metrics["val"] == metrics["val"] | {"auc": None}
+
+
+@pytest.mark.parametrize("val", [[], {}, {"n": "8"}, {"n": 8, "accuracy": "0.5"}])
+def test_metrics_that_are_none_are_damage(own_runs, val):
+    file = own_runs / "canines" / "frozen" / "metrics.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"val": val}))
+    with pytest.raises(WorkError, match="metrics.json cannot be used .val "):
+        print(load_run(file.parent).metrics)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

@@ -8,9 +8,7 @@ from typing import Any
 
 from modnet_keras.errors import WorkError
 from modnet_keras.reports.plots import PANELS, SPLITS
-from modnet_keras.studies.tables import SPLIT_NAMES
 from modnet_keras.tasks import Task
-from modnet_keras.training.measures import SHARES
 from modnet_keras.training.run import CONFIG, HISTORY, METRICS, MODEL, Run, find_runs
 
 CURVES = [prefix + measure for prefix in SPLITS for measure in PANELS]
@@ -189,12 +187,4 @@ def _read_history(entry):
 
 
 def _read_metrics(entry):
-    metrics = entry.run.metrics
-    for split in SPLIT_NAMES:
-        try:
-            values = [metrics[split]["n"], *(metrics[split][share] for share in SHARES)]
-        except (KeyError, TypeError, IndexError) as error:
-            raise entry.run.damaged(METRICS, f"{split} is not whole") from error
-        if not all(isinstance(value, int | float | None) for value in values):
-            raise entry.run.damaged(METRICS, f"{split} holds what is no number")
-    entry.metrics = metrics
+    entry.metrics = entry.run.metrics

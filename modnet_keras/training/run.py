@@ -15,6 +15,7 @@ from modnet_keras.data.splits import is_fold_setting
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, read_json, read_table, write_whole
 from modnet_keras.tasks import Task
+from modnet_keras.training import measures
 from modnet_keras.training.devices import is_device_count
 
 if TYPE_CHECKING:
@@ -129,8 +130,15 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Metrics of both splits."""
-        return self._read_json(METRICS, SPLITS)
+        """Metrics of both splits; None for one that the run is older than."""
+        metrics = self._read_json(METRICS, SPLITS)
+        for split in SPLITS:
+            values = metrics[split]
+            if not (isinstance(values, dict) and isinstance(values.get("n"), int)):
+                raise self.damaged(METRICS, f"{split} is not whole")
+            if not all(isinstance(value, int | float | None) for value in values.values()):
+                raise self.damaged(METRICS, f"{split} holds what is no number")
+        return {split: dict.fromkeys(measures.METRICS) | metrics[split] for split in SPLITS}
 
     @cached_property
     def hashes(self) -> dict[str, Any]:
