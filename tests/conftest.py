@@ -11,18 +11,20 @@ import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convoluti
 IMAGES_PER_CLASS = 20
 LONGEST = (
     "test_train",
-    "test_train_refusals",
-    "test_estimate",
-    "test_kills",
-    "test_interruptions",
+    # Beside the first, which makes the runs that others read.
     "test_devices",
+    "test_estimate",
     "test_forgetting",
     "test_watch",
-    "test_real_pictures",
+    "test_export",
+    "test_kills",
+    "test_interruptions",
+    "test_serving_tree",
     "test_hostile_pictures",
+    "test_real_pictures",
     "test_examples",
 )
-SMALL = {"image_size": 32, "epochs": 2, "batch_size": 64, "precision": "float32"}
+SMALL = {"image_size": 32, "epochs": 2, "batch_size": 32, "precision": "float32"}
 
 
 def pytest_collection_modifyitems(items):
@@ -73,14 +75,21 @@ With under 16 filters, oneDNN writes past its memory
 """
 
 
-@pytest.fixture(scope="module")
-def thin_networks():
-    """Build networks as `THIN` says in this process, for a module that asks for it."""
+@contextlib.contextmanager
+def thin():
+    """Let networks be built as `THIN` says in this process while it lasts."""
     from modnet_keras.models import resnet
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in THIN.items():
             patch.setattr(resnet, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def thin_networks():
+    """Thin networks for a module that asks for it, as it must where it goes on from `runs`."""
+    with thin():
         yield
 
 
@@ -94,10 +103,11 @@ def demo(made_once):
 
 @pytest.fixture(scope="session")
 def runs(demo, made_once):
-    """Runs of animals, canines (frozen) and wolf (frozen), for reading only."""
+    """Runs of animals, canines (frozen) and wolf (frozen), thin, for reading only."""
     from modnet_keras import train
 
-    return made_once("runs", lambda folder: train("wolf", data=demo, runs=folder, **SMALL))
+    with thin():
+        return made_once("runs", lambda folder: train("wolf", data=demo, runs=folder, **SMALL))
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +121,8 @@ def trained(runs, made_once):
             options = {key: SMALL[key] for key in ("epochs", "batch_size", "precision")}
             train("canines", strategy=strategy, runs=folder, **options)
 
-    return made_once("trained", make)
+    with thin():
+        return made_once("trained", make)
 
 
 @pytest.fixture(scope="session")

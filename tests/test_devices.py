@@ -24,6 +24,8 @@ from modnet_keras import train
 from modnet_keras.models import resnet
 from modnet_keras.training import fitting
 from modnet_keras.training.checkpoint import load_snapshot
+
+pytestmark = pytest.mark.usefixtures("thin_networks")
 resnet.STEM_FILTERS, resnet.BLOCKS_PER_STAGE = 16, 1
 data, folder = sys.argv[1:]
 

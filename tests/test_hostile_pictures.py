@@ -7,15 +7,14 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SMALL
 from PIL import Image
 from test_decode import TRANSPARENT, encode, tiff, with_segments
+from trainings import SMALL_OPTIONS, THIN_COMMAND
 
 FOLDER = "n02099601"
 PICTURE = Image.effect_noise((96, 80), 90).convert("RGB")
@@ -76,7 +75,10 @@ UNUSABLE = {
         encode(PICTURE, "WEBP", save_all=True, append_images=[PICTURE.rotate(90)]),
         "animated WebP",
     ),
-    **{f"cut-{tenths}.jpg": (JPEG[: len(JPEG) * tenths // 10], "") for tenths in range(1, 10)},
+    **{
+        f"cut-{tenths}.jpg": (JPEG[: len(JPEG) * tenths // 10], "truncated")
+        for tenths in range(1, 10)
+    },
     **{f"cut-{tenths}.png": (PNG[: len(PNG) * tenths // 10], "") for tenths in range(1, 10)},
 }
 
@@ -124,7 +126,7 @@ if os.geteuid():
 def run_alone(*arguments):
     """Run a command in a process of its own; gives the status, the output and its peak memory."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "modnet_keras.tools", *arguments],
+        [*THIN_COMMAND, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -143,10 +145,10 @@ def test_data_and_train_use_what_is_usable_and_name_the_rest(hostile, demo, tmp_
         f"name: bad\npositive: [{FOLDER}]\nnegative: [{', '.join(others)}]\n"
     )
     call = [f"--task={tmp_path / 'bad.yaml'}", f"--data={hostile}"]
-    small = [f"--{key}={value}" for key, value in SMALL.items()]
     status, told, _ = run_alone("data", *call)
     assert status == 0, told
-    status, told_by_train, most = run_alone("train", *call, *small, f"--runs={tmp_path / 'runs'}")
+    call += SMALL_OPTIONS
+    status, told_by_train, most = run_alone("train", *call, f"--runs={tmp_path / 'runs'}")
     assert status == 0, told_by_train
     expected = {name: reason for name, (_, reason) in UNUSABLE.items()} | NOT_FILES
     for output in (told, told_by_train):
@@ -160,7 +162,7 @@ def test_data_and_train_use_what_is_usable_and_name_the_rest(hostile, demo, tmp_
     assert pictures_of(tmp_path / "runs" / "bad" / "scratch") == usable
     assert sorted((hostile / FOLDER).iterdir()) == before and not Path("injected").exists()
     call[1] = f"--data={demo}"
-    status, told, least = run_alone("train", *call, *small, f"--runs={tmp_path / 'clean'}")
+    status, told, least = run_alone("train", *call, f"--runs={tmp_path / 'clean'}")
     assert status == 0, told
     assert most - least < EXTRA_MEMORY
 

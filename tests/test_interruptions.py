@@ -2,21 +2,23 @@
 
 import signal
 import subprocess
-import sys
 
 import numpy as np
+import pytest
 from conftest import SMALL
-from trainings import SMALL_OPTIONS, weights, without_seconds
+from trainings import SMALL_OPTIONS, THIN_COMMAND, weights, without_seconds
 
 from modnet_keras import train
 from modnet_keras.training.checkpoint import load_snapshot
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(demo, tmp_path):
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(demo, tmp_path, command):
     """Real processes are terminated, interrupted and killed; it ends where none would have been."""
     options = ["--task=animals", f"--data={demo}", f"--runs={tmp_path}", *SMALL_OPTIONS]
     options = [option for option in options if "epochs" not in option] + ["--epochs=8", "--resume"]
-    call = [sys.executable, "-m", "modnet_keras.tools", "train", *options]
+    call = [*THIN_COMMAND, "train", *options]
     steps = []
     for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
         process = subprocess.Popen(
@@ -31,6 +33,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(demo, tmp_path):
         if number != signal.SIGKILL:
             (line,) = (line for line in out.splitlines() if "saved after step" in line)
             steps.append(int(line.split("step ")[1].split(" of ")[0]))
+    status, out, _ = command("tasks", f"--runs={tmp_path}")
+    assert status == 0 and "not finished" in out
     of_epoch = load_snapshot(tmp_path / "animals" / "scratch" / "snapshot.npz")
     assert of_epoch.step >= steps[1] >= steps[0] > 0
     resumed = train("animals", data=demo, runs=tmp_path, resume=True)

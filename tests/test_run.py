@@ -12,6 +12,8 @@ from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import write_whole
 from modnet_keras.training.run import Run, find_runs
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
 
 def test_a_run_is_read_back(runs):
     run = load_run(runs / "canines" / "frozen")

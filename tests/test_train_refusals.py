@@ -10,6 +10,8 @@ from modnet_keras.errors import CallError
 from modnet_keras.training.options import Options
 from modnet_keras.training.plan import plan_training
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
 
 @pytest.mark.parametrize(
     ("status", "words", "options"),
@@ -161,12 +163,9 @@ def test_among_several_parents_one_must_be_named(own_runs, command):
     shutil.copytree(own_runs / "animals" / "scratch", own_runs / "animals" / "other")
     options = ["train", "--task=felines", f"--runs={own_runs}"]
     refused(command, 2, "--parent", "animals/other", "animals/scratch", options=options)
-    status, *_ = command(
-        *options, f"--parent={own_runs / 'animals' / 'other'}", "--epochs=1", "--batch_size=64",
-        "--precision=float32",
-    )  # fmt: skip
-    assert status == 0
-    assert load_run(own_runs / "felines" / "frozen").config["parent_run"] == "animals/other"
+    parent = own_runs / "animals" / "other"
+    plan = plan_training(load_task("felines"), Options(), runs=own_runs, parent=parent)[-1]
+    assert plan.config["parent_run"] == "animals/other"
 
 
 def test_the_parent_is_found_again_where_runs_is_a_link(own_runs, tmp_path):

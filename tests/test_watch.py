@@ -19,7 +19,9 @@ from modnet_keras.training import callbacks, watch
 from modnet_keras.training.options import Options
 from modnet_keras.training.plan import plan_training
 
-OF_CHILD = {"epochs": 2, "batch_size": 64, "precision": "float32"}
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
+OF_CHILD = {"epochs": 2, "batch_size": 32, "precision": "float32"}
 COLUMN = "parent_accuracy"
 
 
@@ -166,16 +168,18 @@ def test_a_resumed_run_follows_its_own_config(watched, own_runs, monkeypatch):
     assert accuracies(resumed) == accuracies(load_run(watched / "canines" / "watched"))
 
 
-def test_resume_starts_no_watching_and_an_old_run_goes_on(own_runs, monkeypatch, command):
-    with interrupted_after(monkeypatch, epochs=1):
-        train("canines", strategy="finetune", runs=own_runs, **OF_CHILD)
-    forget_the_option(own_runs / "canines" / "finetune")
-    call = ["train", "--task=canines", "--strategy=finetune", f"--runs={own_runs}", "--resume"]
-    status, _, err = command(*call, "--watch_parent")
+def test_resume_starts_no_watching_and_an_old_run_goes_on(watched, tmp_path, command):
+    """It was killed before its first snapshot."""
+    runs = shutil.copytree(watched, tmp_path / "runs")
+    folder = runs / "canines" / "plain"
+    (folder / "metrics.json").unlink()
+    forget_the_option(folder)
+    call = ["train", "--task=canines", "--strategy=finetune", "--name=plain", f"--runs={runs}"]
+    status, _, err = command(*call, "--resume", "--watch_parent")
     assert status == 2 and err.count("\n") == 1
     assert "--watch_parent=True" in err and "started with False" in err
-    status, *_ = command(*call)
-    assert status == 0 and COLUMN not in load_run(own_runs / "canines" / "finetune").history[-1]
+    status, *_ = command(*call, "--resume")
+    assert status == 0 and COLUMN not in load_run(folder).history[-1]
 
 
 def test_a_root_has_no_parent_to_watch(here, demo, command):

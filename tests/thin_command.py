@@ -1,0 +1,11 @@
+"""The command with thin networks, for tests that train in processes of their own."""
+
+import sys
+
+from conftest import thin
+
+from modnet_keras.tools.__main__ import main
+
+if __name__ == "__main__":
+    with thin():
+        sys.exit(main(sys.argv[1:]))
