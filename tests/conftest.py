@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Before TensorFlow: its processes get in each other's way where each begins as many operations
+    # at once as there are cores. It changes no bit, as other numbers of threads within one would.
+    cores = len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(1, cores)))
+
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
 
 IMAGES_PER_CLASS = 20
@@ -141,6 +147,19 @@ def estimated(demo, made_once):
 def own_runs(runs, tmp_path):
     """A copy of the trained runs that a test may change."""
     return Path(shutil.copytree(runs, tmp_path / "runs"))
+
+
+@pytest.fixture
+def own_trained(trained, tmp_path):
+    """A copy of the same that a test may change, without what was measured of it."""
+    ignored = shutil.ignore_patterns("forgetting*", "attribution.png")
+    return shutil.copytree(trained, tmp_path / "runs", ignore=ignored)
+
+
+@pytest.fixture
+def own_estimate(estimated, tmp_path):
+    """A copy of the estimate that a test may change."""
+    return Path(shutil.copytree(estimated, tmp_path / "runs"))
 
 
 @pytest.fixture

@@ -24,8 +24,6 @@ from modnet_keras import train
 from modnet_keras.models import resnet
 from modnet_keras.training import fitting
 from modnet_keras.training.checkpoint import load_snapshot
-
-pytestmark = pytest.mark.usefixtures("thin_networks")
 resnet.STEM_FILTERS, resnet.BLOCKS_PER_STAGE = 16, 1
 data, folder = sys.argv[1:]
 
@@ -137,7 +135,7 @@ def test_a_child_on_two_devices_is_resumed_to_the_same_bits(demo, tmp_path):
 
 def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "_all_devices", lambda: ["CPU:0", "CPU:1", "CPU:2"])
-    with pytest.raises(CallError, match="a batch of 64 pictures cannot be dealt out evenly to 3"):
+    with pytest.raises(CallError, match="a batch of 32 pictures cannot be dealt out evenly to 3"):
         train("animals", data=demo, runs=tmp_path, devices="all", **SMALL)
     assert not list(tmp_path.iterdir())
 

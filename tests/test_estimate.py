@@ -13,27 +13,15 @@ from pathlib import Path
 
 import pytest
 from conftest import SMALL
+from trainings import ESTIMATED_STRATEGIES, estimate_options
 
 from modnet_keras import estimate, load_run, measure_forgetting
-from modnet_keras.errors import CallError, WorkError
-from modnet_keras.files import lock_folder
+from modnet_keras.errors import CallError
 from modnet_keras.tools.estimate_progress import RemainingWork
 from modnet_keras.training.run import find_runs
 
-STRATEGIES = ("finetune", "frozen")
 COLUMNS = "task,strategy,val_fraction,repeat,fold,seed,n,accuracy,sensitivity,specificity,auc,"
 COLUMNS += "forgetting,seconds,run"
-
-
-@pytest.fixture
-def own_estimate(estimated, tmp_path):
-    """A copy of the estimate that a test may change."""
-    return Path(shutil.copytree(estimated, tmp_path / "runs"))
-
-
-def options(demo, runs, **others):
-    given = {"strategies": STRATEGIES, "folds": 2, "data": demo, "runs": runs, "resume": True}
-    return SMALL | given | others
 
 
 def rows_of(runs):
@@ -98,7 +86,7 @@ def test_one_split_serves_parent_and_child_and_one_parent_all_strategies(estimat
         folder = estimated / "canines" / "estimate" / fold
         parent = load_run(folder / "animals" / "scratch")
         trained_on = set(parent.manifest().path[parent.manifest().split == "train"])
-        for strategy in STRATEGIES:
+        for strategy in ESTIMATED_STRATEGIES:
             child = load_run(folder / "canines" / strategy)
             assert child.hashes["parent"] == parent.hashes["after"]
             validation = set(child.manifest().path[child.manifest().split == "val"])
@@ -144,7 +132,7 @@ def test_interrupted_and_killed_it_goes_on_to_the_same_bits(estimated, own_estim
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        estimate("canines", **options(demo, own_estimate, on_event=stop))
+        estimate("canines", **estimate_options(demo, own_estimate, on_event=stop))
     said = (fold / "log.txt").read_text()
     # It may have had its last epoch already.
     assert "saved after step" in said or "epoch 2/2" in said.rpartition("canines (finetune)")[2]
@@ -164,7 +152,7 @@ def test_interrupted_and_killed_it_goes_on_to_the_same_bits(estimated, own_estim
         caller.wait()
     wait_for(lambda: all(map(has_ended, folds)), seconds=10)
     assert not (fold / "result.json").exists()
-    estimate("canines", **options(demo, own_estimate))
+    estimate("canines", **estimate_options(demo, own_estimate))
     assert figures_of(own_estimate) == figures_of(estimated)
 
 
@@ -208,7 +196,7 @@ def test_by_ray_with_a_worker_killed_the_bits_are_the_same(
             killed.append(workers[-1])
             os.kill(workers[-1], signal.SIGKILL)
 
-    given = options(demo, own_estimate, engine="ray", ship=True, on_event=kill)
+    given = estimate_options(demo, own_estimate, engine="ray", ship=True, on_event=kill)
     result = estimate("canines", **given)
     assert killed and len(workers) == 2 and result.failed == []
     assert figures_of(own_estimate) == figures_of(estimated)
@@ -224,7 +212,7 @@ def test_a_fold_that_fails_is_reported_and_the_rest_goes_on(own_estimate, demo, 
         if event["event"] == "started":
             os.kill(event["process"], signal.SIGKILL)
 
-    result = estimate("canines", **options(demo, own_estimate, on_event=kill))
+    result = estimate("canines", **estimate_options(demo, own_estimate, on_event=kill))
     (failure,) = result.failed
     assert failure["fold"] == "fold-1" and failure["strategy"] is None
     assert "SIGKILL" in failure["reason"] and "log.txt" in failure["reason"]
@@ -247,36 +235,6 @@ def test_a_strategy_that_fails_leaves_the_others_of_its_fold(own_estimate, demo,
     assert [(row["strategy"], row["fold"]) for row in rows_of(own_estimate)] == [
         ("frozen", "1"), ("finetune", "2"), ("frozen", "2")
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "given, words",
-    [
-        ({"folds": 21}, "--folds=21: class 'n[0-9]+' .* has only 20 readable pictures"),
-        ({"folds": 1}, "2 folds or more"),
-        ({"repeats": 0}, "--repeats=0"),
-        ({"val_fraction": [0.2, 1.0]}, "--val_fraction=1.0 must lie between 0 and 1"),
-        ({"val_fraction": [0.2, 0.2]}, "several different ones"),
-        ({"val_fraction": [0.2], "folds": 2}, "give one of them"),
-        ({"val_fraction": [0.2], "repeats": 1}, "2 repeats or more"),
-        ({"strategies": ["frozn"]}, "did you mean 'frozen'"),
-        ({"strategies": ["frozen", "frozen"]}, "different ones"),
-        ({"jobs": 1000}, "--jobs=1000: this machine has"),
-        ({"engine": "rey"}, "did you mean 'ray'"),
-        ({"ray_address": "127.0.0.1:1"}, "is for --engine=ray"),
-        ({"engine": "ray", "ray_address": "127.0.0.1:1"}, "127.0.0.1:1: no answer"),
-        ({"engine": "ray", "ray_address": "127.0.0.1"}, "is no HOST:PORT"),
-        ({"engine": "ray", "ray_address": "10..1:6379"}, "no answer"),
-        ({"engine": "ray", "jobs": 2}, "is for --engine=local"),
-        ({"epochs": 0}, "epochs must be at least 1"),
-        ({"resume": True, "overwrite": True}, "give one of them"),
-    ],
-)  # fmt: skip
-def test_a_wrong_call_is_refused_before_anything_is_written(demo, tmp_path, given, words):
-    with pytest.raises(CallError, match=words) as caught:
-        estimate("canines", **{"data": demo, "runs": tmp_path / "runs"} | given)
-    assert str(caught.value).count("\n") == 0
-    assert not (tmp_path / "runs").exists()
 
 
 def test_what_is_not_given_is_what_it_was_started_with(estimated, own_estimate):
@@ -306,60 +264,15 @@ def test_what_is_added_is_trained_besides(own_estimate):
     assert len(result.rows) == 4
 
 
-def test_a_root_has_scratch_alone(demo, tmp_path):
-    with pytest.raises(CallError, match="animals is a root"):
-        estimate("animals", strategies=["frozen"], data=demo, runs=tmp_path / "runs")
-
-
-def test_an_estimate_goes_on_as_it_was_started_or_not_at_all(own_estimate, demo):
-    with pytest.raises(CallError, match="--resume, or replace it by --overwrite"):
-        estimate("canines", **options(demo, own_estimate, resume=False))
-    with pytest.raises(CallError, match="--folds=3: .* was started with --folds=2"):
-        estimate("canines", **options(demo, own_estimate, folds=3))
-    with pytest.raises(CallError, match="--epochs=3: .* was started with 2"):
-        estimate("canines", **options(demo, own_estimate, epochs=3))
-    (own_estimate / "canines" / "estimate" / "settings.json").write_text("{}")
-    with pytest.raises(WorkError, match="settings.json' cannot be used"):
-        estimate("canines", **options(demo, own_estimate))
-    (own_estimate / "canines" / "estimate" / "settings.json").unlink()
-    with pytest.raises(CallError, match="is no estimate"):
-        estimate("canines", **options(demo, own_estimate, resume=False, overwrite=True))
-
-
 def test_a_replaced_estimate_leaves_no_table_of_the_old_one(own_estimate, demo):
     with pytest.raises(KeyboardInterrupt):
-        given = options(demo, own_estimate, resume=False, overwrite=True, on_event=interrupt)
+        given = estimate_options(
+            demo, own_estimate, resume=False, overwrite=True, on_event=interrupt
+        )
         estimate("canines", **given)
     folder = own_estimate / "canines"
     assert [file.name for file in folder.iterdir()] == ["estimate"]
     assert not list((folder / "estimate").glob("*/result.json"))
-
-
-def test_an_estimate_that_is_trained_by_another_process_is_left_alone(own_estimate, demo):
-    table = (own_estimate / "canines" / "estimate.csv").read_bytes()
-    for given in ({}, {"resume": False, "overwrite": True}):
-        with (
-            lock_folder(own_estimate / "canines", "for this test"),
-            pytest.raises(WorkError, match="estimate' is being trained by another process"),
-        ):
-            estimate("canines", **options(demo, own_estimate, **given))
-    settings = own_estimate / "canines" / "estimate" / "settings.json"
-    add = {"strategies": ["scratch"], "on_plan": lambda *_: settings.write_text(changed)}
-    changed = settings.read_text().replace('"finetune",', '"finetune", "scratch",')
-    with pytest.raises(WorkError, match="was changed by another process meanwhile"):
-        estimate("canines", **options(demo, own_estimate, **add))
-    assert (own_estimate / "canines" / "estimate.csv").read_bytes() == table
-
-
-def test_nothing_is_written_in_the_data_folder_of_an_estimate_that_goes_on(
-    own_estimate, demo, command
-):
-    before = sorted(demo.rglob("*"))
-    status, _, err = command(
-        "estimate", "--task=canines", f"--runs={own_estimate}", "--resume",
-        f"--to={demo / 'said.csv'}",
-    )  # fmt: skip
-    assert status == 2 and "data folder" in err and sorted(demo.rglob("*")) == before
 
 
 def test_a_start_that_was_killed_at_once_is_no_estimate(demo, tmp_path):
@@ -367,7 +280,7 @@ def test_a_start_that_was_killed_at_once_is_no_estimate(demo, tmp_path):
     folder.mkdir(parents=True)
     (folder / ".unfinished-x.json").touch()
     with pytest.raises(KeyboardInterrupt):
-        estimate("canines", **options(demo, tmp_path, resume=False, on_plan=interrupt))
+        estimate("canines", **estimate_options(demo, tmp_path, resume=False, on_plan=interrupt))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"rows": [{"strategy": "frozen"}]}'])
@@ -380,7 +293,7 @@ def test_a_damaged_result_is_measured_anew(own_estimate, demo, text):
             started.append(fold)
             os.kill(event["process"], signal.SIGKILL)
 
-    estimate("canines", **options(demo, own_estimate, on_event=stop))
+    estimate("canines", **estimate_options(demo, own_estimate, on_event=stop))
     assert started == ["fold-1"]
 
 
@@ -392,24 +305,8 @@ def test_a_fold_that_only_says_it_is_done_is_reported(own_estimate, demo, monkey
             tell(job, {"event": "done"})
 
     monkeypatch.setattr("modnet_keras.studies.estimator.run_locally", say_done)
-    (failure,) = estimate("canines", **options(demo, own_estimate)).failed
+    (failure,) = estimate("canines", **estimate_options(demo, own_estimate)).failed
     assert failure["fold"] == "fold-1" and "does not hold its result" in failure["reason"]
-
-
-def test_other_pictures_are_refused(own_estimate, demo, tmp_path):
-    data = Path(shutil.copytree(demo, tmp_path / "data"))
-    settings = own_estimate / "canines" / "estimate" / "settings.json"
-    settings.write_text(settings.read_text().replace(str(demo), str(data)))
-    next(data.rglob("*.JPEG")).unlink()
-    with pytest.raises(WorkError, match="the pictures in .* have changed"):
-        estimate("canines", **options(data, own_estimate))
-
-
-def test_no_run_goes_where_estimates_are_kept(demo, tmp_path, command):
-    status, _, err = command(
-        "train", "--task=animals", "--name=estimate", f"--data={demo}", f"--runs={tmp_path}"
-    )
-    assert status == 2 and "for estimates" in err and not list(tmp_path.iterdir())
 
 
 def test_the_time_left_is_reckoned_from_what_is_done():

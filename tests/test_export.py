@@ -35,6 +35,11 @@ def files(runs):
     return load_run(runs / "animals" / "scratch").manifest().paths("val")[:12]
 
 
+def card_of(model):
+    """The head of an earlier version's card."""
+    return f"---\nlibrary_name: modnet-keras\nmodel_name: {model}\n---\n"
+
+
 def contents_of(files):
     return [Path(file).read_bytes() for file in files]
 
@@ -155,10 +160,12 @@ def test_the_next_version_is_written_and_a_run_answers_in_its_simpler_form(
     runs, files, tmp_path, command
 ):
     run, to = runs / "animals" / "scratch", tmp_path / "deep" / "served"
-    assert command("export", f"--run={run}", f"--to={to}")[0] == 0
-    (to / "1").rename(to / "41")
+    (to / "41").mkdir(parents=True)
+    (to / "41" / "saved_model.pb").touch()
+    (to / "README.md").write_text(card_of("animals (run)"))
     status, out, _ = command("export", f"--run={run}", f"--to={to}")
     assert status == 0 and str(to / "42") in out and "batch norm folded" in out
+    assert len((to / "README.md").read_text()) > len(card_of("animals (run)"))
     answers = tf.saved_model.load(str(to / "42")).signatures["serving_default"](
         image_bytes=tf.constant([*contents_of(files), b"none"])
     )
@@ -236,7 +243,7 @@ def other_format(to):
 def another_model(to):
     (to / "1").mkdir()
     (to / "1" / "saved_model.pb").write_bytes(b"")
-    (to / "README.md").write_text("---\nlibrary_name: modnet-keras\nmodel_name: wolf (run)\n---\n")
+    (to / "README.md").write_text(card_of("wolf (run)"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +11,10 @@ import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from trainings import change_config
 
 from modnet_keras import build_model, load_run, load_task, measure_forgetting, tap
 from modnet_keras.errors import CallError, WorkError
-from modnet_keras.models import hash_parts
 from modnet_keras.studies import forgetting
 from modnet_keras.studies.networks import predict_all
 from modnet_keras.studies.repair import restore_statistics
@@ -31,7 +30,6 @@ FILES = {
     "forgetting.csv", "forgetting.json", "forgetting_attribution.csv", "forgetting_repair.csv",
     "forgetting.png", "attribution.png",
 }  # fmt: skip
-TASK_SPECS = Path(__file__).parents[1] / "task_specs"
 SHARED = ("stem", "stage_1", "stage_2")
 
 
@@ -40,20 +38,9 @@ def measured(trained):
     return measure_forgetting("canines", runs=trained, repair=True)
 
 
-@pytest.fixture
-def own(trained, tmp_path):
-    ignored = shutil.ignore_patterns("forgetting*", "attribution.png")
-    return shutil.copytree(trained, tmp_path / "runs", ignore=ignored)
-
-
 def rows_of(file):
     with file.open(newline="") as text:
         return list(csv.DictReader(text))
-
-
-def change_config(folder, **changes):
-    file = folder / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 def by_hand(parent, weights_from, names):
@@ -99,7 +86,7 @@ def test_frozen_forgets_exactly_nothing(measured):
     assert measured.kinds["frozen"] == []
 
 
-def test_logits_of_identical_weights_must_be_the_same_bits(own, monkeypatch):
+def test_logits_of_identical_weights_must_be_the_same_bits(own_trained, monkeypatch):
     def one_bit_off(networks, dataset, on_batch=None):
         outputs = predict_all(networks, dataset, on_batch)
         outputs["frozen"][3] = np.nextafter(outputs["frozen"][3], np.float32(9))
@@ -107,7 +94,7 @@ def test_logits_of_identical_weights_must_be_the_same_bits(own, monkeypatch):
 
     monkeypatch.setattr(forgetting, "predict_all", one_bit_off)
     with pytest.raises(WorkError, match="1 of .* logits differ"):
-        measure_forgetting("canines", runs=own, strategies=["frozen"])
+        measure_forgetting("canines", runs=own_trained, strategies=["frozen"])
 
 
 def test_figures_are_those_of_the_parents_head_on_the_childs_weights(trained, measured):
@@ -191,7 +178,7 @@ def test_repairs_are_tried_on_what_forgot(measured):
             assert row["accuracy"] == before["baseline_accuracy"]
 
 
-def test_repairs_see_the_parents_training_images_alone(own, monkeypatch):
+def test_repairs_see_the_parents_training_images_alone(own_trained, monkeypatch):
     """Validation images enter only where a repair is measured."""
     built, fitted, measured_splits = [], [], []
 
@@ -208,8 +195,8 @@ def test_repairs_see_the_parents_training_images_alone(own, monkeypatch):
     spied(forgetting, "build_dataset", lambda given, _: built.append(given[:2]))
     spied(forgetting, "fit_head", lambda given, _: fitted.append(given))
     spied(forgetting, "predict_all", lambda _, outputs: measured_splits.append(outputs))
-    result = measure_forgetting("canines", runs=own, strategies=["scratch"], repair=True)
-    parent = load_run(own / "animals" / "scratch")
+    result = measure_forgetting("canines", runs=own_trained, strategies=["scratch"], repair=True)
+    parent = load_run(own_trained / "animals" / "scratch")
     (manifest, split), (features, labels) = built[0], fitted[0]
     assert (len(built), split) == (1, "train")
     assert manifest.path.tolist() == parent.manifest().path.tolist()
@@ -235,7 +222,7 @@ def test_the_parents_own_statistics_bring_every_bit_back(trained):
     np.testing.assert_array_equal(outputs["restored"], outputs["parent"])
 
 
-def test_pictures_are_read_once_for_all_runs(own, monkeypatch):
+def test_pictures_are_read_once_for_all_runs(own_trained, monkeypatch):
     passes = []
     monkeypatch.setattr(
         forgetting,
@@ -248,23 +235,27 @@ def test_pictures_are_read_once_for_all_runs(own, monkeypatch):
     done = []
     result = measure_forgetting(
         "canines",
-        runs=own,
+        runs=own_trained,
         strategies=["frozen", "finetune"],
         on_progress=lambda images, of: done.append((images, of)),
     )
     assert sorted(passes) == ["train", "val"] and len(result.rows) == 4
     assert done[-1][0] == done[-1][1] == sum(row["n"] for row in result.baselines)
-    assert result.repairs == [] and not (own / "canines" / "forgetting_repair.csv").exists()
+    assert result.repairs == [] and not (own_trained / "canines" / "forgetting_repair.csv").exists()
 
 
-def test_the_command_writes_what_the_design_says(own, command, tmp_path):
-    before = {path.name for path in (own / "canines").iterdir()}
+def test_the_command_writes_what_the_design_says(own_trained, command, tmp_path):
+    before = {path.name for path in (own_trained / "canines").iterdir()}
     status, out, err = command(
-        "forget", "--task=canines", f"--runs={own}", "--repair", f"--to={tmp_path / 'rows.json'}"
+        "forget",
+        "--task=canines",
+        f"--runs={own_trained}",
+        "--repair",
+        f"--to={tmp_path / 'rows.json'}",
     )
     assert status == 0 and not err
     assert "identical to the parent" in out and "p (Holm)" in out and "re-fitted-head" in out
-    folder = own / "canines"
+    folder = own_trained / "canines"
     assert {path.name for path in folder.iterdir()} == before | FILES
     assert (folder / "forgetting.csv").read_text().splitlines()[0] == HEADER
     rows = rows_of(folder / "forgetting.csv")
@@ -293,7 +284,10 @@ def test_the_command_writes_what_the_design_says(own, command, tmp_path):
     assert details["parent_task"] == "animals" and len(details["baselines"]) == 2
     assert details["hashes"] == {
         f"{run.parent.name}/{run.name}": load_run(run).hashes["after"]
-        for run in (own / "animals" / "scratch", *sorted((own / "canines").glob("*/")))
+        for run in (
+            own_trained / "animals" / "scratch",
+            *sorted((own_trained / "canines").glob("*/")),
+        )
     }
     for split in ("val", "train"):
         of_split = [row for row in details["runs"] if row["split"] == split]
@@ -301,26 +295,26 @@ def test_the_command_writes_what_the_design_says(own, command, tmp_path):
         assert [row["p_holm"] for row in of_split] == corrected
 
 
-def test_chosen_strategies_alone_are_measured(own, command):
+def test_chosen_strategies_alone_are_measured(own_trained, command):
     status, _, _ = command(
-        "forget", "--task=canines", f"--runs={own}", "--strategies=scratch,frozen"
+        "forget", "--task=canines", f"--runs={own_trained}", "--strategies=scratch,frozen"
     )
     assert status == 0
-    rows = rows_of(own / "canines" / "forgetting.csv")
+    rows = rows_of(own_trained / "canines" / "forgetting.csv")
     assert {row["run"] for row in rows} == {"scratch", "frozen"}
 
 
-def test_a_run_may_have_any_name(own, measured):
-    (own / "canines" / "finetune").rename(own / "canines" / "baseline")
-    result = measure_forgetting("canines", runs=own, strategies=["finetune"])
+def test_a_run_may_have_any_name(own_trained, measured):
+    (own_trained / "canines" / "finetune").rename(own_trained / "canines" / "baseline")
+    result = measure_forgetting("canines", runs=own_trained, strategies=["finetune"])
     (expected,) = (r for r in measured.rows if r["run"] == "finetune" and r["split"] == "val")
     assert result.rows[0] == expected | {"run": "baseline"}
 
 
-def test_parents_of_one_name_in_two_runs_folders_are_told_apart(own, tmp_path):
-    shutil.copytree(own / "animals", tmp_path / "others" / "animals")
-    change_config(own / "canines" / "finetune", parent_run="../others/animals/scratch")
-    result = measure_forgetting("canines", runs=own, strategies=["finetune", "frozen"])
+def test_parents_of_one_name_in_two_runs_folders_are_told_apart(own_trained, tmp_path):
+    shutil.copytree(own_trained / "animals", tmp_path / "others" / "animals")
+    change_config(own_trained / "canines" / "finetune", parent_run="../others/animals/scratch")
+    result = measure_forgetting("canines", runs=own_trained, strategies=["finetune", "frozen"])
     assert {row["run"] for row in result.baselines} == {
         "animals/scratch", "../others/animals/scratch",
     }  # fmt: skip
@@ -343,16 +337,16 @@ def test_what_is_identical_is_told_part_by_part(measured):
     }
 
 
-def test_runs_of_two_parents_and_of_another_precision_are_each_held_to_their_own(own):
-    shutil.copytree(own / "animals" / "scratch", own / "animals" / "second")
-    change_config(own / "canines" / "finetune", parent_run="animals/second")
+def test_runs_of_two_parents_and_of_another_precision_are_each_held_to_their_own(own_trained):
+    shutil.copytree(own_trained / "animals" / "scratch", own_trained / "animals" / "second")
+    change_config(own_trained / "canines" / "finetune", parent_run="animals/second")
     # The same weights in a network that computes in bfloat16, as --precision=bfloat16 trains it.
-    frozen = load_run(own / "canines" / "frozen")
+    frozen = load_run(own_trained / "canines" / "frozen")
     mixed = build_model(2, image_size=32, precision="bfloat16")
     mixed.set_weights(frozen.model.get_weights())
     mixed.save(frozen.folder / "model.keras")
     change_config(frozen.folder, precision="bfloat16")
-    result = measure_forgetting("canines", runs=own, strategies=["frozen", "finetune"])
+    result = measure_forgetting("canines", runs=own_trained, strategies=["frozen", "finetune"])
     assert {row["run"] for row in result.baselines} == {"animals/scratch", "animals/second"}
     assert {row["parent_run"] for row in result.runs if row["run"] == "finetune"} == {
         "animals/second"
@@ -360,92 +354,10 @@ def test_runs_of_two_parents_and_of_another_precision_are_each_held_to_their_own
     assert all(row["identical"] for row in result.runs if row["run"] == "frozen")
 
 
-def test_an_unfinished_run_is_left_out_and_named_where_it_was_asked_for(own, command):
-    (own / "canines" / "finetune" / "metrics.json").unlink()
-    status, out, _ = command(
-        "forget", "--task=canines", f"--runs={own}", "--strategies=frozen", "--repair"
-    )
-    assert status == 0 and "finetune" not in out and "no run forgot anything" in out
-    (own / "canines" / "scratch").rename(own / "scratch")
-    status, out, _ = command("forget", "--task=canines", f"--runs={own}")
-    assert status == 0 and "Left out" in out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said", "expected"),
-    [
-        (["--task=animals"], "root", 2),
-        (["--task=felines"], "no finished run", 2),
-        (["--task=canines", "--strategies=layerwise"], "no finished run by layerwise", 2),
-        (["--task=canines", "--strategies=frozen,frozn"], "frozen", 2),
-        (["--task=canines", "--data=nowhere"], "nowhere", 2),
-    ],
-)
-def test_a_wrong_call_is_refused_in_one_sentence(trained, command, arguments, said, expected):
-    status, _, err = command("forget", *arguments, f"--runs={trained}")
-    assert status == expected and said in err and err.count("\n") == 1
-
-
-def test_a_run_of_another_parent_than_the_spec_has_now_is_named(own, demo, tmp_path):
-    canines = (TASK_SPECS / "canines.yaml").read_text().replace("parent: animals", "parent: beasts")
-    (tmp_path / "canines.yaml").write_text(canines)
-    (tmp_path / "beasts.yaml").write_text(
-        (TASK_SPECS / "animals.yaml").read_text().replace("name: animals", "name: beasts")
-    )
-    with pytest.raises(WorkError, match="it had parent animals, and now it is beasts"):
-        measure_forgetting(tmp_path / "canines.yaml", runs=own)
-    shutil.copytree(own / "animals" / "scratch", own / "dogs" / "scratch")
-    root = {"name": "dogs", "positive": ["n02083346"], "negative": ["n02120997"]}
-    change_config(own / "dogs" / "scratch", task="dogs", specs=[root])
-    (tmp_path / "dogs.yaml").write_text(canines.replace("name: canines", "name: dogs"))
-    with pytest.raises(WorkError, match="it had no parent, and now it is beasts"):
-        measure_forgetting(tmp_path / "dogs.yaml", runs=own)
-    assert not [*own.rglob("forgetting*")]
-
-
-def test_nothing_is_written_into_a_data_folder(own, demo, command):
-    before = sorted(demo.rglob("*"))
-    for call in (["forget", "--task=canines", f"--to={demo / 'rows.csv'}"],
-                 ["report", f"--to={demo / 'pages' / 'report.html'}"]):  # fmt: skip
-        status, _, err = command(*call, f"--runs={own}")
-        assert status == 2 and "--to" in err and err.count("\n") == 1
-    assert sorted(demo.rglob("*")) == before and not [*own.rglob("forgetting*")]
-
-
-def test_a_parent_that_was_trained_anew_is_told_by_its_hashes(own):
-    parent = load_run(own / "animals" / "scratch")
-    bias = parent.model.get_layer("head").get_layer("head_logit").bias
-    bias.assign(bias + 1)
-    parent.model.save(parent.folder / "model.keras")
-    parent.write_json("hashes.json", parent.hashes | {"after": hash_parts(parent.model)})
-    with pytest.raises(WorkError, match="trained anew since"):
-        measure_forgetting("canines", runs=own)
-    assert not (own / "canines" / "forgetting.csv").exists()
-
-
-def test_what_is_gone_is_named(own, trained, demo, tmp_path):
-    moved = shutil.copytree(demo, tmp_path / "moved")
-    result = measure_forgetting("canines", runs=own, strategies=["frozen"], data=moved)
-    assert result.rows[0]["forgetting"] == 0.0
-    next(moved.rglob("*.JPEG")).unlink()
-    with pytest.raises(WorkError, match="not those that run"):
-        measure_forgetting("canines", runs=own, data=moved)
-    shutil.copy(own / "canines" / "finetune" / "model.keras", own / "canines" / "frozen")
-    with pytest.raises(WorkError, match="not those that were trained"):
-        measure_forgetting("canines", runs=own)
-    change_config(own / "animals" / "scratch", data=str(tmp_path / "gone"))
-    shutil.copy(trained / "canines" / "frozen" / "model.keras", own / "canines" / "frozen")
-    with pytest.raises(CallError, match="gone' of the parent's run .* say with --data"):
-        measure_forgetting("canines", runs=own)
-    shutil.rmtree(own / "animals")
-    with pytest.raises(WorkError, match="no finished run any more"):
-        measure_forgetting("canines", runs=own)
-
-
-def test_a_task_is_measured_on_its_own_parents_pictures(own):
+def test_a_task_is_measured_on_its_own_parents_pictures(own_trained):
     with pytest.raises(CallError, match="no finished run"):
-        measure_forgetting(load_task("retrievers"), runs=own)
-    result = measure_forgetting(load_task("wolf"), runs=own)
-    parent = load_run(own / "canines" / "frozen")
+        measure_forgetting(load_task("retrievers"), runs=own_trained)
+    result = measure_forgetting(load_task("wolf"), runs=own_trained)
+    parent = load_run(own_trained / "canines" / "frozen")
     assert result.rows[0]["n"] == parent.metrics["val"]["n"]
     assert result.rows[0]["forgetting"] == 0.0

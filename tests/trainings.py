@@ -1,5 +1,6 @@
 """Small trainings as commands, and what tests of trainings look at."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,6 +13,14 @@ THIN_COMMAND = [sys.executable, str(Path(__file__).with_name("thin_command.py"))
 """Starts the command in a process of its own."""
 
 SMALL_OPTIONS = [f"--{key}={value}" for key, value in SMALL.items()]
+
+ESTIMATED_STRATEGIES = ("finetune", "frozen")
+
+
+def estimate_options(demo, runs, **others):
+    """Of the estimate that the fixture `estimated` has made, to go on with it."""
+    given = {"strategies": ESTIMATED_STRATEGIES, "folds": 2, "resume": True}
+    return SMALL | given | {"data": demo, "runs": runs} | others
 
 
 def weights(run):
@@ -33,3 +42,8 @@ def refused(command, status, *words, options):
     for word in words:
         assert word in err
     return err
+
+
+def change_config(folder, **changes):
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
