@@ -106,13 +106,19 @@ def test_public_functions_are_typed():
     assert seen > 350
 
 
-def test_the_faults_of_the_mutation_script_stand_where_it_says():
+def test_the_faults_of_the_mutation_script_stand_where_it_says(monkeypatch):
     repository = Path(__file__).parents[1]
+    monkeypatch.syspath_prepend(str(repository / "tools"))
+    import mutate
+
     by_file = yaml.safe_load((repository / "tools" / "mutations.yaml").read_text())
     for file, faults in by_file.items():
         text = (repository / file).read_text()
         for fault in faults:
             assert text.count(fault["from"]) == 1 and fault["to"] != fault["from"], fault
+            for argument in mutate.pytest_arguments(fault["tests"]):
+                test = repository / argument.partition("::")[0]
+                assert argument.startswith("-") or test.is_file(), fault
 
 
 def test_what_the_package_offers_is_there():

@@ -120,7 +120,7 @@ def _run_tests(mutation, copy, fixtures):
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
     try:
         done = subprocess.run(
-            [*command, "-rfE", *_tests(mutation.tests)],
+            [*command, "-rfE", *pytest_arguments(mutation.tests)],
             cwd=copy,
             env=environment,
             timeout=LONGEST,
@@ -137,7 +137,7 @@ def _run_tests(mutation, copy, fixtures):
     return found[1]
 
 
-def _tests(names):
+def pytest_arguments(names):
     """Arguments of pytest: a word is a test file's name without `test_`."""
     return [
         f"tests/{word if word.startswith('test_') else f'test_{word}.py'}"

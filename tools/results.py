@@ -9,7 +9,6 @@ so the same command is given until it is done. It takes about two hours and thre
 idle cores.
 """
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -19,6 +18,7 @@ from tempfile import TemporaryDirectory
 import modnet_keras  # noqa: F401
 
 # isort: split
+import fire
 import keras
 import matplotlib
 import pandas as pd
@@ -384,18 +384,14 @@ def _table(header, rows):
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def main():
-    """Read the call and do it."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
-    options = parser.parse_args()
-    train_missing(options.data, options.runs)
-    measure_missing(options.runs)
-    estimate_missing(options.data, options.runs)
-    write_page(options.runs, options.docs)
+def main(data, runs, docs="docs"):
+    """Train, measure and write what is not there yet."""
+    data, runs = Path(data), Path(runs)
+    train_missing(data, runs)
+    measure_missing(runs)
+    estimate_missing(data, runs)
+    write_page(runs, Path(docs))
 
 
 if __name__ == "__main__":
-    main()
+    fire.Fire(main)
