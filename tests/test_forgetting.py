@@ -127,6 +127,11 @@ def test_attribution_names_the_statistics_and_no_other_for_frozen_weights(traine
         row for row in measured.rows if row["run"] == "frozen-weights" and row["split"] == "val"
     )
     assert whole["accuracy"] == forgot["accuracy"]
+    assert whole["cost"] == pytest.approx(forgot["forgetting"])
+    assert all(
+        row["cost"] == forgot["baseline_accuracy"] - row["accuracy"] for row in measured.attribution
+    )
+    assert any(row["cost"] for row in measured.attribution)
     # So short a training need not turn a picture over, on every kind of processor, but logits move.
     parent, drifted = (
         load_run(trained / name).model for name in ("animals/scratch", "canines/frozen-weights")

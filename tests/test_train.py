@@ -12,12 +12,13 @@ import pytest
 from conftest import SMALL
 from trainings import SMALL_OPTIONS, listing, refused, weights, without_seconds
 
-from modnet_keras import evaluate, load_run, load_task, train
+from modnet_keras import build_dataset, evaluate, load_run, load_task, train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import lock_folder
 from modnet_keras.models import compute_flops, resnet
 from modnet_keras.training.checkpoint import load_snapshot
 from modnet_keras.training.measures import METRICS
+from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.options import Options
 from modnet_keras.training.plan import plan_training
 from modnet_keras.training.run import Run
@@ -233,6 +234,21 @@ def test_original_recipe_resolves_to_modnets_settings(folders):
     assert recipe["epochs"] == 72 and recipe["image_size"] == 224 and recipe["batch_size"] == 256
     assert recipe["schedule"] == "step" and folders.config["augment_val"] is True
     assert recipe["crop_area"] == [0.08, 1.0] and recipe["label_smoothing"] == 0
+
+
+def test_validation_pictures_are_augmented_where_that_is_asked_for_alone(runs, folders):
+    def loss(run, **options):
+        manifest = run.manifest()
+        dataset = build_dataset(manifest, "val", training=False, image_size=32, **options)
+        logits = run.model.predict(dataset, verbose=0)[:, 0]
+        return compute_metrics(manifest.labels("val"), logits)["loss"]
+
+    plain = load_run(runs / "canines" / "frozen")
+    assert plain.config["augment"] == "crop_flip" and plain.config["augment_val"] is False
+    assert loss(plain) == pytest.approx(plain.metrics["val"]["loss"], abs=1e-5)
+    assert loss(plain, augment="crop_flip") != pytest.approx(loss(plain), abs=1e-5)
+    augmented = {"augment": "crop_flip", "crop_area": (0.08, 1.0)}
+    assert loss(folders, **augmented) == pytest.approx(folders.metrics["val"]["loss"], abs=1e-5)
 
 
 def test_evaluate_gives_the_metrics_of_the_run(runs, demo, tmp_path, command):
