@@ -9,7 +9,7 @@ import pytest
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # Before TensorFlow: its processes get in each other's way where each begins as many operations
     # at once as there are cores. It changes no bit, as other numbers of threads within one would.
-    cores = len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    cores = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(1, cores)))
 
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
@@ -151,7 +151,7 @@ def own_runs(runs, tmp_path):
 
 @pytest.fixture
 def own_trained(trained, tmp_path):
-    """A copy of the same that a test may change, without what was measured of it."""
+    """A copy of the trained runs, without what was measured of them, that a test may change."""
     ignored = shutil.ignore_patterns("forgetting*", "attribution.png")
     return shutil.copytree(trained, tmp_path / "runs", ignore=ignored)
 
