@@ -169,9 +169,13 @@ def gradient_map(run, pictures):
     return tf.nn.relu(sign * tf.reduce_sum(weights * features, axis=-1)).numpy()
 
 
-def test_heat_maps_are_grad_cam(runs):
-    run = load_run(runs / "canines" / "frozen")
+@pytest.mark.parametrize("answer", ["canines", "not-canines"])
+def test_heat_maps_are_grad_cam(own_runs, answer):
+    folder = own_runs / "canines" / "frozen"
+    say(folder, 50.0 if answer == "canines" else -50.0)
+    run = load_run(folder)
     found = Explainer(as_tree(run), decode_rows).explain(CONTENTS)
+    assert {explanation.row["label"] for explanation in found} == {answer}
     pictures, _ = decode_rows(CONTENTS, 32)
     for explanation, by_gradient in zip(found, gradient_map(run, pictures), strict=True):
         check_heat(explanation, by_gradient)
@@ -187,8 +191,8 @@ def check_heat(explanation, by_gradient):
 
 def test_a_trees_heat_map_is_of_the_answer_that_was_given(own_runs):
     # A root that says yes to everything, so that its children are asked.
-    say_yes(own_runs / "animals" / "scratch")
-    say_yes(own_runs / "canines" / "frozen")
+    say(own_runs / "animals" / "scratch", 50.0)
+    say(own_runs / "canines" / "frozen", 50.0)
     tree = load_tree("canines", runs=own_runs)
     found = Explainer(tree, decode_rows).explain([*CONTENTS[:2], b"no picture", *CONTENTS[3:]])
     assert found[2] is None
@@ -202,9 +206,10 @@ def test_a_trees_heat_map_is_of_the_answer_that_was_given(own_runs):
         assert explanation.figure().width > 500
 
 
-def say_yes(folder):
+def say(folder, bias):
+    """Let a run answer every picture alike: yes by a large bias, no by a negative one."""
     run = load_run(folder)
-    run.model.get_layer("head").get_layer("head_logit").bias.assign([50.0])
+    run.model.get_layer("head").get_layer("head_logit").bias.assign([bias])
     save_as_trained(run)
 
 
