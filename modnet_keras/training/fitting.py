@@ -99,8 +99,10 @@ def _end_broken_off(model, plan, callbacks, epoch):
 def _fit_epochs(model, plan, callbacks, until, steps):
     """Train to the end of an epoch, so many steps each, from where the optimizer stands."""
     done = steps_done(model)
+    # One epoch more than is trained: at the end of a stream Keras opens it once more.
+    longer = plan.config | {"epochs": plan.config["epochs"] + 1}
     model.fit(
-        training_dataset(plan.manifest, plan.config, done),
+        training_dataset(plan.manifest, longer, done),
         epochs=until,
         initial_epoch=done // plan.config["steps_per_epoch"],
         steps_per_epoch=steps,
