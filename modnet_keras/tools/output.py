@@ -15,6 +15,7 @@ from rich.table import Table
 from modnet_keras.files import whole_file
 
 _WIDTH_OF_FILES = 120
+# More columns than any table has, to see what it would take unfolded.
 _WIDEST = 1000
 
 

@@ -31,8 +31,8 @@ def training_dataset(
         seed=config["seed"],
     )
     options = tf.data.Options()
-    # One process feeds all devices. To look for files to share out among several takes TensorFlow
-    # four seconds each of the three times that Keras opens the stream for several devices.
+    # One process feeds all devices. To look for files to share out among several took TensorFlow
+    # four seconds each time that Keras opened the stream for two devices.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
 

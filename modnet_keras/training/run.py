@@ -130,7 +130,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """Metrics of both splits; None for one that the run is older than."""
+        """By split and name (`measures.METRICS`); None for one that the run is older than."""
         metrics = self._read_json(METRICS, SPLITS)
         for split in SPLITS:
             values = metrics[split]
