@@ -15,6 +15,7 @@ ORDER = [
     "convolutions",
     "errors",
     "files",
+    "loading",
     "quiet",
     "templates",
     "version",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modnet_keras.errors import TERMINATED, CallError, WorkError
+from modnet_keras.loading import loaded_for_good
 from modnet_keras.studies.fold_events import failure
 from modnet_keras.studies.tables import FOLD_LOG
 
@@ -46,8 +47,9 @@ def run_job(job: dict[str, Any], tell: Callable[[dict[str, Any]], object]) -> No
     with _output_in_log(Path(job["folder"])):
         tell({"event": "started", "process": os.getpid()})
         try:
-            # Imported here: it loads TensorFlow, whose words belong in the log.
-            from modnet_keras.studies.fold_training import train_fold
+            with loaded_for_good():
+                # Imported here: it loads TensorFlow, whose words belong in the log.
+                from modnet_keras.studies.fold_training import train_fold
 
             train_fold(job, tell)
         except (CallError, WorkError) as error:

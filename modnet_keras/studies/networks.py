@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modnet_keras.training.inference import inference_graph
+
 Name = TypeVar("Name", bound=Hashable)
 
 FEW_BATCHES = 2
@@ -73,9 +75,6 @@ def _outputs(tree, values, traced):
 def _graph_of(part):
     """A part in inference mode as one function of batches of any size."""
     if part not in _graphs:
-        function = tf.function(lambda values: part(values, training=False), autograph=False)
         # The concrete function knows the part's variables but does not hold the part itself.
-        _graphs[part] = function.get_concrete_function(
-            tf.TensorSpec(part.input.shape, part.input.dtype)
-        )
+        _graphs[part] = inference_graph(part).get_concrete_function()
     return _graphs[part]

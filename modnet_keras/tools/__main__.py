@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from modnet_keras.errors import TERMINATED, CallError, WorkError, printable, unknown_name
+from modnet_keras.loading import loaded_for_good
 from modnet_keras.quiet import stderr_dropped
 from modnet_keras.tools.arguments import Command, checked_call, signature_of
 
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None, commands: Mapping[str, Command]
         # A picture's name may hold bytes that are no text; listing it must not end the program.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with _termination_as_exit(), _quiet_tensorflow():
+        with _termination_as_exit(), _tensorflow_loads_well():
             _answer(arguments, commands)
             print(end="", flush=True)
         return 0
@@ -181,28 +182,34 @@ def _termination_as_exit() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's remarks on the machine out of the output of whatever loads it in here.
+def _tensorflow_loads_well() -> Iterator[None]:
+    """Have TensorFlow, if it is loaded in here, load faster and keep its remarks to itself.
 
-    Who sets `TF_CPP_MIN_LOG_LEVEL` gets them as TensorFlow writes them.
+    Who sets `TF_CPP_MIN_LOG_LEVEL` gets the remarks on the machine as TensorFlow writes them.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or sys.stderr is None:
-        yield
-        return
-    # 3: even on a machine that has no GPU, the search for one is reported as an error.
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    finder = _QuietTensorflowFinder()
+    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ and sys.stderr is not None
+    if quiet:
+        # 3: even on a machine that has no GPU, the search for one is reported as an error.
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    finder = _TensorflowFinder(quiet)
     sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
-        del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+        if quiet:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
 
 
-class _QuietTensorflowFinder:
-    """Loads TensorFlow without a word: while it loads, no setting of its own keeps it quiet."""
+class _TensorflowFinder:
+    """Loads TensorFlow for good, and without a word where `quiet`.
+
+    While it loads, no setting of its own keeps it quiet.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -213,9 +220,11 @@ class _QuietTensorflowFinder:
         specs = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            quietly = stderr_dropped()(spec.loader.exec_module)
+            load = loaded_for_good()(spec.loader.exec_module)
+            if self.quiet:
+                load = stderr_dropped()(load)
             # A method is replaced, of this one loader.
-            spec.loader.exec_module = quietly  # type: ignore[method-assign]
+            spec.loader.exec_module = load  # type: ignore[method-assign]
         return spec
 
 

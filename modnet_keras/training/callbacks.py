@@ -1,7 +1,7 @@
 """What happens between a training's steps and epochs: validation, records, word to the user."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -16,9 +16,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from modnet_keras.data.manifest import Manifest
 from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table
 from modnet_keras.training.checkpoint import Snapshot, save_snapshot
+from modnet_keras.training.datasets import evaluation_dataset
+from modnet_keras.training.inference import predict_batches
 from modnet_keras.training.measures import SHARES, TRAINED
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import base_learning_rate, steps_done
@@ -40,28 +43,34 @@ class Validation(keras.callbacks.Callback):
     Pictures that are few enough are decoded once and kept; the logits are the same bits.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, labels: np.ndarray, image_size: int) -> None:
-        """Take the validation split's evaluation dataset, its labels [n], and pixels a side."""
+    def __init__(
+        self,
+        graph: Callable[[tf.Tensor], tf.Tensor],
+        manifest: Manifest,
+        config: Mapping[str, Any],
+    ) -> None:
+        """Take the `inference_graph` of the network, and the images and settings of its run."""
         super().__init__()
-        self.dataset = dataset
-        self.labels = labels
-        self.keeps = len(labels) * image_size**2 * BYTES_PER_PIXEL <= MEMORY_FOR_PICTURES
+        self.graph = graph
+        self.dataset = evaluation_dataset(manifest, "val", config)
+        self.labels = manifest.labels("val")
+        kept = len(self.labels) * config["image_size"] ** 2 * BYTES_PER_PIXEL
+        self.keeps = kept <= MEMORY_FOR_PICTURES
         self.batches: list[tf.Tensor] | None = None
-        self.logits_of = tf.function(lambda pictures: self.model(pictures, training=False))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Predict the split and put its metrics into the logs."""
-        metrics = compute_metrics(self.labels, self._predict())
+        metrics = compute_metrics(self.labels, self.predict())
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
 
-    def _predict(self):
+    def predict(self) -> np.ndarray:
+        """Logits [n] of the split by the weights as they are."""
         batches: Iterable[tf.Tensor] | None = self.batches
         if batches is None:
             batches = (pictures for pictures, _ in self.dataset)
             if self.keeps:
                 batches = self.batches = list(batches)
-        # On one device, whatever the training runs on: another would have no rows of a last batch.
-        return np.concatenate([self.logits_of(pictures).numpy() for pictures in batches])
+        return predict_batches(self.graph, batches)
 
 
 class PlainLoss(keras.callbacks.Callback):

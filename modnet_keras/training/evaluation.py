@@ -1,17 +1,18 @@
 """What a trained network says of pictures that are there now: its own, or another source's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from modnet_keras.data.manifest import SPLITS, Manifest, build_manifest
 from modnet_keras.errors import WorkError
 from modnet_keras.tasks import means_synset
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
 from modnet_keras.training.devices import configure_devices
+from modnet_keras.training.inference import inference_graph, predict_batches
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.options import split_settings
 from modnet_keras.training.run import Run
@@ -42,8 +43,9 @@ def evaluate(run: Run, data: str | Path | None = None) -> dict[str, Any]:
     configure_devices()
     run.check_hashes()
     own, whole = run.manifest(data), _whole_manifest(run, data)
+    graph = inference_graph(run.model)
     if whole.fingerprint == run.config["fingerprint"]:
-        logits, labels = predict_split(run.model, own, "val", run.config)
+        logits, labels = predict_split(graph, own, "val", run.config)
         return compute_metrics(labels, logits)
     if data is None:
         raise WorkError(
@@ -52,9 +54,7 @@ def evaluate(run: Run, data: str | Path | None = None) -> dict[str, Any]:
         )
     plain = run.config | {"augment_val": False}
     parts = [
-        predict_split(run.model, whole, split, plain)
-        for split in SPLITS
-        if len(whole.labels(split))
+        predict_split(graph, whole, split, plain) for split in SPLITS if len(whole.labels(split))
     ]
     logits, labels = map(np.concatenate, zip(*parts, strict=True))
     return compute_metrics(labels, logits)
@@ -93,9 +93,13 @@ def own_manifest(run: Run, data: str | Path | None = None) -> Manifest:
 
 
 def predict_split(
-    model: keras.Model, manifest: Manifest, split: str, config: Mapping[str, Any]
+    graph: Callable[[tf.Tensor], tf.Tensor],
+    manifest: Manifest,
+    split: str,
+    config: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits [n] and labels [n] of a split, as a run of these settings evaluates it."""
+    dataset = evaluation_dataset(manifest, split, config)
     with undecodable_named(manifest):
-        logits = model.predict(evaluation_dataset(manifest, split, config), verbose=0)
-    return logits[:, 0], manifest.labels(split)
+        logits = predict_batches(graph, (pictures for pictures, _ in dataset))
+    return logits, manifest.labels(split)

@@ -28,6 +28,7 @@ def fit(
     model: keras.Model,
     plan: Plan,
     records: ours.Records,
+    validation: ours.Validation,
     on_epoch: Callable[[Plan, dict[str, Any]], object] | None = None,
 ) -> None:
     """Train a run's network to its last epoch.
@@ -41,6 +42,8 @@ def fit(
     plan : Plan
     records : Records
         Of the same snapshot as the model.
+    validation : Validation
+        Of the model.
     on_epoch : callable, optional
         Called with the plan and the epoch's row of `history.csv` after each epoch.
     """
@@ -55,9 +58,17 @@ def fit(
     progress = ours.ShowProgress(title, epochs, steps, steps_done(model))
     try:
         with undecodable_named(plan.manifest):
-            callbacks = _make_callbacks(model, plan, records, on_epoch, progress)
-            if not steps_done(model):
-                _write_sample(plan)
+            callbacks = [
+                ours.StopOnNaN(plan.run),
+                ours.PlainLoss(),
+                validation,
+                *([_make_watch(model, plan)] if plan.watches_parent else []),
+                # Before the snapshot: what is killed between the two shows an epoch twice.
+                keras.callbacks.TensorBoard(plan.run.folder / "tensorboard", write_graph=False),
+                records,
+                *([ours.TellEpoch(plan, history, on_epoch)] if on_epoch else []),
+                progress,
+            ]
             _end_broken_off(model, plan, callbacks, len(history))
             if len(history) < epochs:
                 _fit_epochs(model, plan, callbacks, epochs, plan.config["steps_per_epoch"])
@@ -101,8 +112,11 @@ def _fit_epochs(model, plan, callbacks, until, steps):
     done = steps_done(model)
     # One epoch more than is trained: at the end of a stream Keras opens it once more.
     longer = plan.config | {"epochs": plan.config["epochs"] + 1}
+    dataset = training_dataset(plan.manifest, longer, done)
+    if not done:
+        _write_sample(plan, dataset)
     model.fit(
-        training_dataset(plan.manifest, longer, done),
+        dataset,
         epochs=until,
         initial_epoch=done // plan.config["steps_per_epoch"],
         steps_per_epoch=steps,
@@ -110,25 +124,6 @@ def _fit_epochs(model, plan, callbacks, until, steps):
         verbose=0,
         callbacks=callbacks,
     )
-
-
-def _make_callbacks(model, plan, records, on_epoch, progress):
-    validation = ours.Validation(
-        evaluation_dataset(plan.manifest, "val", plan.config),
-        plan.manifest.labels("val"),
-        plan.config["image_size"],
-    )
-    return [
-        ours.StopOnNaN(plan.run),
-        ours.PlainLoss(),
-        validation,
-        *([_make_watch(model, plan)] if plan.watches_parent else []),
-        # Before the snapshot: what is killed between the two shows an epoch twice, not never.
-        keras.callbacks.TensorBoard(plan.run.folder / "tensorboard", write_graph=False),
-        records,
-        *([ours.TellEpoch(plan, records.history, on_epoch)] if on_epoch else []),
-        progress,
-    ]
 
 
 def _make_watch(model, plan):
@@ -141,9 +136,9 @@ def _make_watch(model, plan):
         )
 
 
-def _write_sample(plan):
+def _write_sample(plan, dataset):
     """Let TensorBoard show what the training sees, as it is cropped and flipped."""
-    pictures, _ = next(iter(training_dataset(plan.manifest, plan.config, start_step=0)))
+    pictures, _ = next(iter(dataset))
     folder = plan.run.folder / "tensorboard" / "train"
     with tf.summary.create_file_writer(str(folder)).as_default():
         # Half of a batch are positives, which come first.

@@ -12,11 +12,13 @@ from modnet_keras.errors import WorkError
 from modnet_keras.files import lock_folder, whole_file, write_table
 from modnet_keras.models import build_model, grow, hash_parts
 from modnet_keras.tasks import Task
-from modnet_keras.training.callbacks import Records
+from modnet_keras.training.callbacks import Records, Validation
 from modnet_keras.training.checkpoint import load_snapshot
+from modnet_keras.training.datasets import undecodable_named
 from modnet_keras.training.devices import configure_devices, distribution
 from modnet_keras.training.evaluation import predict_split
 from modnet_keras.training.fitting import fit
+from modnet_keras.training.inference import inference_graph
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import assign_rates, compile_model, freeze
 from modnet_keras.training.options import SNAPSHOT_SECONDS, Options
@@ -131,8 +133,9 @@ def _carry_out(plan, overwrite, snapshot_seconds, on_epoch=None):
             snapshot.restore(model)
         else:
             _write_beginning(plan, model)
-        fit(model, plan, Records(plan, snapshot, snapshot_seconds), on_epoch)
-        _finish(model, plan)
+        validation = Validation(inference_graph(model), plan.manifest, plan.config)
+        fit(model, plan, Records(plan, snapshot, snapshot_seconds), validation, on_epoch)
+        _finish(model, plan, validation)
 
 
 def _refuse_changed(plan, overwrite):
@@ -180,19 +183,19 @@ def _compiled_model(plan):
     )
 
 
-def _finish(model, plan):
+def _finish(model, plan, validation):
     folder = plan.run.folder
     plain = _plain_model(model, plan)
     with whole_file(folder / MODEL) as temporary:
         plain.save(temporary)
     plan.run.hashes = plan.run.hashes | {"after": hash_parts(plain)}
     plan.run.write_json(HASHES, plan.run.hashes)
-    predicted = {split: predict_split(plain, plan.manifest, split, plan.config) for split in SPLITS}
-    write_table(folder / PREDICTIONS, _prediction_rows(plan.manifest, *predicted["val"]))
-    plan.run.write_json(
-        METRICS,
-        {split: compute_metrics(labels, logits) for split, (logits, labels) in predicted.items()},
-    )
+    logits, labels = predict_split(validation.graph, plan.manifest, "train", plan.config)
+    metrics = {"train": compute_metrics(labels, logits)}
+    with undecodable_named(plan.manifest):
+        logits = validation.predict()
+    write_table(folder / PREDICTIONS, _prediction_rows(plan.manifest, logits, validation.labels))
+    plan.run.write_json(METRICS, metrics | {"val": compute_metrics(validation.labels, logits)})
     (folder / SNAPSHOT).unlink(missing_ok=True)
     plan.run.model = plain
 

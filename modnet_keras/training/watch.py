@@ -15,6 +15,7 @@ from modnet_keras.training.callbacks import (
     MEMORY_FOR_PICTURES,
     PARENT_ACCURACY,
 )
+from modnet_keras.training.inference import inference_graph, predict_batches
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.plan import Plan
 
@@ -31,8 +32,8 @@ class ParentWatch(keras.callbacks.Callback):
     def __init__(self, tapped: keras.Model, dataset: tf.data.Dataset, labels: np.ndarray) -> None:
         """Decode the pictures, keep them, and run the tap once on all of them.
 
-        The run at this place compiles the tap for each size of batch, so that the first epoch's
-        clock, which starts later, does not count it.
+        The run at this place compiles the tap, so that the first epoch's clock, which starts later,
+        does not count it.
 
         Parameters
         ----------
@@ -44,7 +45,7 @@ class ParentWatch(keras.callbacks.Callback):
             The parent's, in the dataset's order.
         """
         super().__init__()
-        self.logits_of = tf.function(lambda pictures: tapped(pictures, training=False))
+        self.graph = inference_graph(tapped)
         self.batches = [pictures for pictures, _ in dataset]
         self.labels = labels
         self._measure()
@@ -54,8 +55,8 @@ class ParentWatch(keras.callbacks.Callback):
         logs[PARENT_ACCURACY] = self._measure()
 
     def _measure(self):
-        logits = [self.logits_of(pictures).numpy() for pictures in self.batches]
-        return compute_metrics(self.labels, np.concatenate(logits))["accuracy"]
+        logits = predict_batches(self.graph, self.batches)
+        return compute_metrics(self.labels, logits)["accuracy"]
 
 
 def sample_of_parent(plan: Plan) -> Manifest:

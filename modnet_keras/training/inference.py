@@ -1,0 +1,25 @@
+"""A network in inference mode: one graph, whatever asks it."""
+
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def inference_graph(model: keras.Model) -> tf.types.experimental.PolymorphicFunction:
+    """A network, or a part of one, as one `tf.function` of batches of any size.
+
+    It reads the weights as they are when it is called. On one device, whatever a training runs on:
+    another would have no rows of a last batch. Keras's `predict` gives the same bits on one device,
+    but traces every model that shares these weights for itself.
+    """
+    signature = [tf.TensorSpec(model.input.shape, model.input.dtype)]
+    return tf.function(lambda batch: model(batch, training=False), signature, autograph=False)
+
+
+def predict_batches(
+    graph: Callable[[tf.Tensor], tf.Tensor], batches: Iterable[tf.Tensor]
+) -> np.ndarray:
+    """Logits [n] of batches of pictures by the graph of a whole network."""
+    return np.concatenate([graph(pictures).numpy() for pictures in batches])[:, 0]
