@@ -58,17 +58,7 @@ def fit(
     progress = ours.ShowProgress(title, epochs, steps, steps_done(model))
     try:
         with undecodable_named(plan.manifest):
-            callbacks = [
-                ours.StopOnNaN(plan.run),
-                ours.PlainLoss(),
-                validation,
-                *([_make_watch(model, plan)] if plan.watches_parent else []),
-                # Before the snapshot: what is killed between the two shows an epoch twice.
-                keras.callbacks.TensorBoard(plan.run.folder / "tensorboard", write_graph=False),
-                records,
-                *([ours.TellEpoch(plan, history, on_epoch)] if on_epoch else []),
-                progress,
-            ]
+            callbacks = [*_make_callbacks(model, plan, records, validation, on_epoch), progress]
             _end_broken_off(model, plan, callbacks, len(history))
             if len(history) < epochs:
                 _fit_epochs(model, plan, callbacks, epochs, plan.config["steps_per_epoch"])
@@ -124,6 +114,19 @@ def _fit_epochs(model, plan, callbacks, until, steps):
         verbose=0,
         callbacks=callbacks,
     )
+
+
+def _make_callbacks(model, plan, records, validation, on_epoch):
+    return [
+        ours.StopOnNaN(plan.run),
+        ours.PlainLoss(),
+        validation,
+        *([_make_watch(model, plan)] if plan.watches_parent else []),
+        # Before the snapshot: what is killed between the two shows an epoch twice, not never.
+        keras.callbacks.TensorBoard(plan.run.folder / "tensorboard", write_graph=False),
+        records,
+        *([ours.TellEpoch(plan, records.history, on_epoch)] if on_epoch else []),
+    ]
 
 
 def _make_watch(model, plan):

@@ -14,7 +14,8 @@ def inference_graph(model: keras.Model) -> tf.types.experimental.PolymorphicFunc
     another would have no rows of a last batch. Keras's `predict` gives the same bits on one device,
     but traces every model that shares these weights for itself.
     """
-    signature = [tf.TensorSpec(model.input.shape, model.input.dtype)]
+    (batch,) = model.inputs
+    signature = [tf.TensorSpec(batch.shape, batch.dtype)]
     return tf.function(lambda batch: model(batch, training=False), signature, autograph=False)
 
 
