@@ -6,13 +6,27 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
-    # Before TensorFlow: its processes get in each other's way where each begins as many operations
-    # at once as there are cores. It changes no bit, as other numbers of threads within one would.
-    cores = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(max(1, cores)))
-
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
+
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""What the tests may use; empty where the system does not say (macOS)."""
+
+
+def keep_to_own_cores():
+    """Let this process, of several that the tests are spread over, use its share of them alone.
+
+    Side by side they would get in each other's way. It is to be called before TensorFlow is loaded,
+    which begins as many operations at once, and it changes no bit, as other numbers of threads
+    within one would.
+    """
+    place = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    own = sorted(CORES)[place :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])] or CORES
+    os.sched_setaffinity(0, own)
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(len(own)))
+
+
+if "PYTEST_XDIST_WORKER" in os.environ and CORES:
+    keep_to_own_cores()
 
 IMAGES_PER_CLASS = 20
 LONGEST = (
@@ -131,6 +145,20 @@ def trained(runs, made_once):
         return made_once("trained", make)
 
 
+@contextlib.contextmanager
+def all_cores():
+    """Let this thread, and what it starts, use all cores while it lasts."""
+    if not CORES:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
+
+
 @pytest.fixture(scope="session")
 def estimated(demo, made_once):
     """A runs folder with an estimate of canines, two folds side by side; for reading only."""
@@ -138,7 +166,8 @@ def estimated(demo, made_once):
 
     def make(folder):
         options = SMALL | {"data": demo, "runs": folder, "folds": 2, "jobs": 2}
-        estimate("canines", strategies=["finetune", "frozen"], **options)
+        with all_cores():
+            estimate("canines", strategies=["finetune", "frozen"], **options)
 
     return made_once("estimated", make)
 
