@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from thin.sitecustomize import THIN
 
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
 
@@ -87,22 +88,15 @@ def cache(made_once):
     return folder
 
 
-THIN = {"STEM_FILTERS": 16, "BLOCKS_PER_STAGE": 1}
-"""For tests of what does not depend on the network: the same parts, few weights, one block a stage.
-
-With under 16 filters, oneDNN writes past its memory
-(https://github.com/uxlfoundation/oneDNN/issues/6035).
-"""
-
-
 @contextlib.contextmanager
 def thin():
-    """Let networks be built as `THIN` says in this process while it lasts."""
+    """Let networks be thin while it lasts, those too of processes that start meanwhile."""
     from modnet_keras.models import resnet
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in THIN.items():
             patch.setattr(resnet, name, value)
+        patch.setenv("PYTHONPATH", str(Path(__file__).with_name("thin")), prepend=os.pathsep)
         yield
 
 
@@ -161,12 +155,12 @@ def all_cores():
 
 @pytest.fixture(scope="session")
 def estimated(demo, made_once):
-    """A runs folder with an estimate of canines, two folds side by side; for reading only."""
+    """A runs folder with an estimate of canines, thin, two folds side by side; for reading only."""
     from modnet_keras import estimate
 
     def make(folder):
         options = SMALL | {"data": demo, "runs": folder, "folds": 2, "jobs": 2}
-        with all_cores():
+        with thin(), all_cores():
             estimate("canines", strategies=["finetune", "frozen"], **options)
 
     return made_once("estimated", make)

@@ -12,6 +12,8 @@ from modnet_keras import train
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.training import devices
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
 LONGEST = 600
 TWO_CPUS = """
 import contextlib, json, shutil, sys
@@ -24,7 +26,6 @@ from modnet_keras import train
 from modnet_keras.models import resnet
 from modnet_keras.training import fitting
 from modnet_keras.training.checkpoint import load_snapshot
-resnet.STEM_FILTERS, resnet.BLOCKS_PER_STAGE = 16, 1
 data, folder = sys.argv[1:]
 
 def train_on(devices, name, task="animals", **options):

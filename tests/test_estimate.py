@@ -20,6 +20,8 @@ from modnet_keras.errors import CallError
 from modnet_keras.tools.estimate_progress import RemainingWork
 from modnet_keras.training.run import find_runs
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
 COLUMNS = "task,strategy,val_fraction,repeat,fold,seed,n,accuracy,sensitivity,specificity,auc,"
 COLUMNS += "forgetting,seconds,run"
 

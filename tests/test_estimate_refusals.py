@@ -10,6 +10,8 @@ from modnet_keras import estimate
 from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import lock_folder
 
+pytestmark = pytest.mark.usefixtures("thin_networks")
+
 
 @pytest.mark.parametrize(
     "given, words",

@@ -7,6 +7,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_decode import TRANSPARENT, encode, tiff, with_segments
-from trainings import SMALL_OPTIONS, THIN_COMMAND
+from trainings import SMALL_OPTIONS
+
+pytestmark = pytest.mark.usefixtures("thin_networks")
 
 FOLDER = "n02099601"
 PICTURE = Image.effect_noise((96, 80), 90).convert("RGB")
@@ -126,7 +129,7 @@ if os.geteuid():
 def run_alone(*arguments):
     """Run a command in a process of its own; gives the status, the output and its peak memory."""
     process = subprocess.Popen(
-        [*THIN_COMMAND, *arguments],
+        [sys.executable, "-m", "modnet_keras.tools", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

@@ -5,18 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import THIN
 
 from modnet_keras import load_run
-from modnet_keras.models import resnet
+
+pytestmark = pytest.mark.usefixtures("thin_networks")
 
 TOOLS = Path(__file__).parents[1] / "tools"
-
-
-def make_thin():
-    """As the fixture `thin_networks`: a kill does not depend on what the network holds."""
-    for name, value in THIN.items():
-        setattr(resnet, name, value)
 
 
 @pytest.fixture
@@ -35,7 +29,6 @@ def test_kills_change_no_bit(kill_trainings, demo, tmp_path):
         epochs=4,
         batch_size=32,
         folder=tmp_path,
-        prepare=make_thin,
     )
     assert tally.kills == 4 and tally.inside_a_save > 0
     assert tally.trainings > 0 and tally.mismatches == 0

@@ -1,16 +1,11 @@
 """Small trainings as commands, and what tests of trainings look at."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 from conftest import SMALL
 
 from modnet_keras import load_run
-
-THIN_COMMAND = [sys.executable, str(Path(__file__).with_name("thin_command.py"))]
-"""Starts the command in a process of its own."""
 
 SMALL_OPTIONS = [f"--{key}={value}" for key, value in SMALL.items()]
 

@@ -55,12 +55,8 @@ def kill_trainings(
     batch_size=64,
     seed=0,
     folder=None,
-    prepare=None,
 ):
-    """Kill so many times and give the tally; prints a line for each training that came through.
-
-    `prepare` is called first in every process.
-    """
+    """Kill so many times and give the tally; prints a line for each training that came through."""
     options = {"task": task, "data": str(data), "epochs": epochs, "image_size": image_size}
     options |= {"batch_size": batch_size, "snapshot_seconds": 0, "resume": True}
     moments = random.Random(seed)
@@ -71,7 +67,7 @@ def kill_trainings(
     _run(processes.Process(target=int))
     with contextlib.ExitStack() as stack:
         root = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        start = _starter(processes, options, prepare)
+        start = _starter(processes, options)
         expected = root / "left-alone"
         seconds = _time(start, expected)
         killed = root / "killed"
@@ -96,23 +92,21 @@ def _run(process):
     process.join()
 
 
-def _starter(processes, options, prepare):
+def _starter(processes, options):
     def start(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        process = processes.Process(target=_train, args=(folder, options, prepare))
+        process = processes.Process(target=_train, args=(folder, options))
         process.start()
         return process
 
     return start
 
 
-def _train(folder, options, prepare):
+def _train(folder, options):
     """What is killed. The last snapshot is kept aside, for the training removes it at its end."""
     with (folder / "log.txt").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    if prepare:
-        prepare()
     from modnet_keras import train
 
     def keep(plan, _=None):
