@@ -190,6 +190,9 @@ def _finish(model, plan, validation):
         plain.save(temporary)
     plan.run.hashes = plan.run.hashes | {"after": hash_parts(plain)}
     plan.run.write_json(HASHES, plan.run.hashes)
+    if plan.config["devices"] > 1:
+        # Its batch norm is another layer than the training's, and differs from it in the last bits.
+        validation.graph = inference_graph(plain)
     logits, labels = predict_split(validation.graph, plan.manifest, "train", plan.config)
     metrics = {"train": compute_metrics(labels, logits)}
     with undecodable_named(plan.manifest):
