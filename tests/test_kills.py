@@ -23,14 +23,14 @@ def kill_trainings(monkeypatch):
 
 def test_kills_change_no_bit(kill_trainings, demo, tmp_path):
     tally = kill_trainings.kill_trainings(
-        kills=4,
+        kills=3,
         task="animals",
         data=demo,
         epochs=4,
         batch_size=32,
         folder=tmp_path,
     )
-    assert tally.kills == 4 and tally.inside_a_save > 0
+    assert tally.kills == 3 and tally.inside_a_save > 0
     assert tally.trainings > 0 and tally.mismatches == 0
 
 

@@ -42,6 +42,8 @@ def test_ancestors_are_trained_first_and_every_file_is_there(runs):
         assert [row["epoch"] for row in rows] == ["1", "2"]
         metrics = json.loads((runs / name / "metrics.json").read_text())
         assert tuple(metrics["val"]) == tuple(metrics["train"]) == METRICS
+        manifest = load_run(runs / name).manifest()
+        assert all(metrics[split]["n"] == len(manifest.labels(split)) for split in metrics)
         # Nothing is chosen on validation: the last epoch's weights are those that are kept.
         assert float(rows[-1]["val_accuracy"]) == metrics["val"]["accuracy"]
         assert float(rows[-1]["val_loss"]) == pytest.approx(metrics["val"]["loss"])
