@@ -8,6 +8,7 @@ import pytest
 from thin.sitecustomize import THIN
 
 import modnet_keras  # noqa: F401, before TensorFlow: it chooses whose convolutions it takes
+from modnet_keras.loading import loaded_for_good
 
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 """What the tests may use; empty where the system does not say (macOS)."""
@@ -26,8 +27,11 @@ def keep_to_own_cores():
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(len(own)))
 
 
-if "PYTEST_XDIST_WORKER" in os.environ and CORES:
-    keep_to_own_cores()
+if "PYTEST_XDIST_WORKER" in os.environ:
+    if CORES:
+        keep_to_own_cores()
+    with loaded_for_good():
+        import modnet_keras.api  # noqa: F401, as the first test would load it
 
 IMAGES_PER_CLASS = 20
 LONGEST = (

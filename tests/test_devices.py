@@ -18,9 +18,11 @@ pytestmark = pytest.mark.usefixtures("thin_networks")
 LONGEST = 600
 TWO_CPUS = """
 import contextlib, json, shutil, sys
-import keras
 import modnet_keras
-import tensorflow as tf
+from modnet_keras.loading import loaded_for_good
+with loaded_for_good():
+    import keras
+    import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from modnet_keras import train

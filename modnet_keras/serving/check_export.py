@@ -5,6 +5,7 @@
 It imports nothing of modnet_keras, for an exported model must do without.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,12 @@ import numpy as np
 
 def main(kind: str, folder: str, probes: str, answers: str) -> None:
     """Answer the pictures in one file and write `probability` [n, tasks] to the other."""
+    # As `modnet_keras.loading` has it: nothing is garbage before the process ends.
+    gc.disable()
     with np.load(probes) as arrays:
         found: dict[str, Any] = ANSWERERS[kind](Path(folder), dict(arrays))
     np.savez(answers, **found)
+    gc.freeze()
 
 
 def answer_by_saved_model(folder: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
