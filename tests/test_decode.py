@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from modnet_keras.data.decode import (
+    NO_JPEG,
     decode_centre,
     decode_window,
     exif_orientation,
@@ -161,11 +162,11 @@ def test_every_orientation_is_turned_as_pillow_turns_it(orientation, order):
         (with_segments(JPEG, (0xE1, b"Exif\0\0")), 1),
         (with_segments(JPEG, (0xE1, b"Exif\0\0" + tiff(6)))[:12], 1),
         (b"\xff\xd8\xff", 1),
-        (b"", 1),
-        (FORMATS["PNG"], 1),
+        (b"", NO_JPEG),
+        (FORMATS["PNG"], NO_JPEG),
     ],
 )
-def test_the_orientation_is_found_or_is_1(contents, orientation):
+def test_the_orientation_of_a_jpeg_is_found_or_is_1(contents, orientation):
     assert orientation_of(contents) == orientation
 
 
@@ -174,7 +175,7 @@ def test_the_orientation_is_found_or_is_1(contents, orientation):
 def test_no_metadata_breaks_the_reading_of_the_orientation(metadata):
     contents = with_segments(JPEG, (0xE1, b"Exif\0\0" + metadata))
     assert 1 <= orientation_of(contents) <= 8
-    assert 1 <= orientation_of(b"\xff\xd8" + metadata) <= 8
+    assert 1 <= orientation_of(b"\xff\xd8\xff" + metadata) <= 8
 
 
 LARGE = PICTURE.resize((901, 701), Image.Resampling.BICUBIC)

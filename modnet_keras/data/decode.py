@@ -17,7 +17,10 @@ RATIOS = (1, 2, 4, 8)
 """By how much libjpeg can scale a picture down while it decodes it."""
 
 OTHER_WAY = len(RATIOS)
-"""Beside those of RATIOS for plain JPEGs, the way that all other pictures are decoded."""
+"""Beside those of RATIOS for upright JPEGs, the way that all other pictures are decoded."""
+
+NO_JPEG = 0
+"""Stands for an orientation where there is none to be told."""
 
 PLAIN_JPEG = r"\C{4}(\x00\x10JFIF\x00\C{11})?\x00[\x43\x84]\x00\C*"
 """A JPEG whose quantisation table (67 or 132 bytes) comes first, or straight after the JFIF
@@ -37,7 +40,8 @@ turned upright, after rows and columns were swapped for the orientations above 4
 
 
 # A branch that is not taken costs a little for each operation in it, unless it is one call. What is
-# rare or has many operations is therefore kept a call; it saves a third of the time on small JPEGs.
+# rare or has many operations is therefore kept a call: it saves a third of the time on small JPEGs,
+# and what never occurs is never compiled.
 kept_apart = functools.partial(
     tf.function, autograph=False, experimental_attributes={"_noinline": True}
 )
@@ -53,7 +57,7 @@ def image_shape(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         The bytes of an image file.
     """
     contents = tf.convert_to_tensor(contents, tf.string)
-    shape = upright_shape(contents, is_plain_jpeg(contents))
+    shape = upright_shape(contents, exif_orientation(contents))
     return shape[0], shape[1]
 
 
@@ -84,7 +88,8 @@ def decode_window(contents: tf.Tensor, window: tf.Tensor, size: int) -> tf.Tenso
     """
     contents = tf.convert_to_tensor(contents, tf.string)
     window = tf.convert_to_tensor(window, tf.int32)
-    return decode_planned(contents, *plan_window(window, is_plain_jpeg(contents), size), size)
+    orientation = exif_orientation(contents)
+    return decode_planned(contents, orientation, *plan_window(window, orientation, size), size)
 
 
 @tf.autograph.experimental.do_not_convert
@@ -93,48 +98,60 @@ def decode_centre(contents: tf.Tensor, size: int) -> tf.Tensor:
     return decode_window(contents, centre_window(*image_shape(contents)), size)
 
 
-# What `image_shape` and `decode_window` consist of, for the input pipeline: it tells plain JPEGs
-# apart once, and plans for many pictures at once.
-
-
-def is_plain_jpeg(contents: tf.Tensor) -> tf.Tensor:
-    """Whether this is a JPEG that is stored upright and says nothing of it, as most are; bool."""
-    return starts_as(PLAIN_JPEG, contents)
+# What `image_shape` and `decode_window` consist of, for the input pipeline: it finds out once how a
+# picture is stored, and plans for many pictures at once.
 
 
 @tf.autograph.experimental.do_not_convert
-def upright_shape(contents: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
-    """Height and width of the upright picture, int32 [2]; `plain` by `is_plain_jpeg`."""
+def exif_orientation(contents: tf.Tensor) -> tf.Tensor:
+    """The EXIF orientation of a JPEG, int32 in 1..8; 1 where there is none or it is damaged.
+
+    NO_JPEG of anything else. Source: the Exif 2.32 standard, 4.5 and 4.6 (tag 0x0112 of the zeroth
+    IFD).
+    """
+    contents = tf.convert_to_tensor(contents, tf.string)
     return tf.cond(
-        plain,
-        lambda: tf.io.extract_jpeg_shape(contents)[:2],
-        lambda: _any_shape(contents),
+        starts_as(PLAIN_JPEG, contents),
+        lambda: tf.constant(1),
+        lambda: _any_orientation(contents),
     )
 
 
 @tf.autograph.experimental.do_not_convert
-def plan_window(window: tf.Tensor, plain: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def upright_shape(contents: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Height and width of the upright picture, int32 [2]; its orientation by `exif_orientation`."""
+    return tf.cond(
+        orientation == 1,
+        lambda: tf.io.extract_jpeg_shape(contents)[:2],
+        lambda: _any_shape(contents, orientation),
+    )
+
+
+@tf.autograph.experimental.do_not_convert
+def plan_window(
+    window: tf.Tensor, orientation: tf.Tensor | int, size: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """How to decode a window of a picture to `size`: a way and a window for `decode_planned`.
 
     Parameters
     ----------
     window : int32 [..., 4]
         As for `decode_window`; many pictures' at once where there are leading dimensions.
-    plain : bool [...]
-        By `is_plain_jpeg`.
+    orientation : int32 [...]
+        By `exif_orientation`.
     size : int
 
     Returns
     -------
     way : int32 [...]
-        Which of RATIOS a plain JPEG is scaled down by: as far as is above the result's size.
+        Which of RATIOS an upright JPEG is scaled down by: as far as is above the result's size.
         OTHER_WAY for all else.
     window : int32 [..., 4]
         In the scaled picture.
     """
     times_larger = tf.reduce_min(window[..., 2:], axis=-1) // size
     way = tf.raw_ops.Bucketize(input=times_larger, boundaries=RATIOS[1:])
-    way = tf.where(plain, way, OTHER_WAY)
+    way = tf.where(tf.equal(orientation, 1), way, OTHER_WAY)
     ratio = tf.gather([*RATIOS, 1], way)[..., None]
     # The nearest scaled pixels of the window's edges: inside the scaled picture, whose sizes
     # are rounded up, and never fewer than the window's size by the ratio, rounded down.
@@ -144,30 +161,26 @@ def plan_window(window: tf.Tensor, plain: tf.Tensor, size: int) -> tuple[tf.Tens
 
 
 @tf.autograph.experimental.do_not_convert
-def decode_planned(contents: tf.Tensor, way: tf.Tensor, window: tf.Tensor, size: int) -> tf.Tensor:
+def decode_planned(
+    contents: tf.Tensor, orientation: tf.Tensor, way: tf.Tensor, window: tf.Tensor, size: int
+) -> tf.Tensor:
     """`decode_window` as `plan_window` says, for one picture; float32 [size, size, 3]."""
+
+    def decode_otherwise():
+        return tf.cond(
+            way < OTHER_WAY,
+            lambda: _decode_scaled(contents, way, window, size),
+            lambda: _decode_other_way(contents, orientation, window, size),
+        )
+
     # Small pictures take next to no time to decode, so the one case that they are all of stands
     # apart, at the cost of a few operations.
     pixels = tf.cond(
         way == 0,
         lambda: _resize(_decode_jpeg_window(contents, window, 1), size),
-        lambda: _decode_otherwise(contents, way, window, size),
+        decode_otherwise,
     )
     return tf.ensure_shape(pixels, [size, size, 3])
-
-
-@tf.autograph.experimental.do_not_convert
-def exif_orientation(contents: tf.Tensor) -> tf.Tensor:
-    """The EXIF orientation of a JPEG, int32 in 1..8; 1 where there is none or it is damaged.
-
-    Source: the Exif 2.32 standard, 4.5 and 4.6 (tag 0x0112 of the zeroth IFD).
-    """
-    contents = tf.convert_to_tensor(contents, tf.string)
-    return tf.cond(
-        is_plain_jpeg(contents),
-        lambda: tf.constant(1),
-        lambda: _any_orientation(contents),
-    )
 
 
 def starts_as(pattern: str, contents: tf.Tensor) -> tf.Tensor:
@@ -189,46 +202,33 @@ def _decode_jpeg_window(contents, window, ratio):
 
 
 @kept_apart
-def _any_shape(contents):
+def _any_shape(contents, orientation):
     return tf.cond(
-        is_jpeg(contents),
-        lambda: _upright_jpeg_shape(contents, exif_orientation(contents)),
+        orientation == NO_JPEG,
         lambda: _other_shape(contents),
+        lambda: _upright_jpeg_shape(contents, orientation),
     )
 
 
 @kept_apart
-def _decode_otherwise(contents, way, window, size):
-    return tf.cond(
-        way < OTHER_WAY,
-        lambda: _resize_well(_decode_scaled(contents, way, window), size),
-        lambda: _decode_any_window(contents, window, size),
-    )
+def _decode_scaled(contents, way, window, size):
+    """The window of an upright JPEG that is scaled down by the way's ratio."""
+    return _resize_well(_decode_way(contents, way, window), size)
 
 
 @kept_apart
-def _decode_any_window(contents, window, size):
-    return tf.cond(
-        is_jpeg(contents),
-        lambda: _decode_any_jpeg(contents, window, size),
-        lambda: _resize_well(_crop(_decode_other(contents), window), size),
-    )
-
-
-def _decode_any_jpeg(contents, window, size):
-    """`decode_window` for a JPEG of any size and orientation."""
-    orientation = exif_orientation(contents)
+def _decode_other_way(contents, orientation, window, size):
+    """`decode_window` for what is no JPEG, or is one that is not stored upright."""
     pixels = tf.cond(
-        orientation == 1,
-        lambda: _decode_scaled(contents, *plan_window(window, True, size)),
-        lambda: _decode_turned(contents, window, size, orientation),
+        orientation == NO_JPEG,
+        lambda: _crop(_decode_other(contents), window),
+        lambda: _decode_turned(contents, orientation, window, size),
     )
     return _resize_well(pixels, size)
 
 
-@kept_apart
-def _decode_scaled(contents, way, window):
-    """The window of a JPEG as stored that is scaled down by the way's ratio, uint8."""
+def _decode_way(contents, way, window):
+    """The window of a JPEG as stored that is scaled down by the way's ratio; uint8."""
     return tf.switch_case(
         way,
         [lambda ratio=ratio: _decode_jpeg_window(contents, window, ratio) for ratio in RATIOS],
@@ -236,9 +236,9 @@ def _decode_scaled(contents, way, window):
 
 
 @kept_apart
-def _decode_turned(contents, window, size, orientation):
+def _decode_turned(contents, orientation, window, size):
     stored = _stored_window(window, _upright_jpeg_shape(contents, orientation), orientation)
-    pixels = _decode_scaled(contents, *plan_window(stored, True, size))
+    pixels = _decode_way(contents, *plan_window(stored, 1, size))
     return _turn_upright(pixels, orientation)
 
 
@@ -263,7 +263,11 @@ def _turn_upright(pixels, orientation):
 
 @kept_apart
 def _any_orientation(contents):
-    return _orientation_of_tiff(_exif_segment(contents))
+    return tf.cond(
+        is_jpeg(contents),
+        lambda: _orientation_of_tiff(_exif_segment(contents)),
+        lambda: tf.constant(NO_JPEG),
+    )
 
 
 def _exif_segment(contents):

@@ -14,7 +14,7 @@ from modnet_keras.data import AUGMENTATIONS
 from modnet_keras.data.crops import centre_window, draw_window, random_resized_window
 from modnet_keras.data.decode import (
     decode_planned,
-    is_plain_jpeg,
+    exif_orientation,
     plan_window,
     upright_shape,
 )
@@ -127,17 +127,17 @@ def _decode(images, image_size, augment, crop_area):
 
     def read(path, image_seed, target):
         contents = tf.io.read_file(path)
-        plain = is_plain_jpeg(contents)
-        shape = upright_shape(contents, plain)
-        return contents, plain, shape, _draw(image_seed, augment), target
+        orientation = exif_orientation(contents)
+        shape = upright_shape(contents, orientation)
+        return contents, orientation, shape, _draw(image_seed, augment), target
 
-    def plan(contents, plain, shapes, drawn, targets):
+    def plan(contents, orientations, shapes, drawn, targets):
         windows = _windows(shapes, drawn, augment, crop_area)
-        ways, windows = plan_window(windows, plain, image_size)
-        return contents, ways, windows, drawn["flip"], targets
+        ways, windows = plan_window(windows, orientations, image_size)
+        return contents, orientations, ways, windows, drawn["flip"], targets
 
-    def decode(contents, way, window, flip, target):
-        picture = decode_planned(contents, way, window, image_size)
+    def decode(contents, orientation, way, window, flip, target):
+        picture = decode_planned(contents, orientation, way, window, image_size)
         if augment != "none":
             picture = tf.cond(flip, lambda: tf.reverse(picture, axis=[1]), lambda: picture)
         return _normalise(picture, image_size), target

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from modnet_keras.training.recipes import Recipe, get_recipe
@@ -181,21 +182,22 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule that looks the rate of a step up in a table; the last one holds from there on.
 
     Keras asks a schedule anew for each weight that decays: with the many operations of its own
-    `CosineDecay` this took a good part of the time before a training's first step.
+    `CosineDecay`, and still of `keras.ops.take`, this took a good part of the time before a
+    training's first step.
     """
 
     def __init__(self, rates: ArrayLike) -> None:
         """Take the rates, one a step."""
-        self.rates = np.asarray(rates, "float32")
+        self.rates = tf.constant(np.asarray(rates, "float32"))
 
     def __call__(self, step):
         """Rate of a step, counted from 0."""
         last = len(self.rates) - 1
-        return keras.ops.take(self.rates, keras.ops.minimum(keras.ops.cast(step, "int32"), last))
+        return tf.gather(self.rates, tf.minimum(tf.cast(step, tf.int32), last))
 
     def get_config(self) -> dict[str, Any]:
         """The table, for saving."""
-        return {"rates": self.rates.tolist()}
+        return {"rates": self.rates.numpy().tolist()}
 
 
 def base_learning_rate(optimizer: keras.optimizers.Optimizer) -> float:
