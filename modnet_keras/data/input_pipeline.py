@@ -4,6 +4,7 @@ Everything random is stateless and keyed by (seed, epoch, image): a batch is a f
 step's number, whatever the workers, and a training can go on from any step.
 """
 
+import functools
 import hashlib
 import os
 
@@ -124,28 +125,38 @@ def _look_up(order, manifest, split, seed):
 
 def _decode(images, image_size, augment, crop_area):
     """From (path, seed, label) to (picture, label): read, cut, decoded, flipped, normalised."""
+    read, plan, decode = _traced(image_size, augment, tuple(crop_area))
+    # Calls that are begun; as many run as there are threads, which `_options` makes the workers.
+    parallel = {"num_parallel_calls": IN_HAND, "deterministic": True}
+    planned = images.map(read, **parallel).batch(IN_HAND).map(plan).unbatch()
+    return planned.map(decode, **parallel)
 
+
+@functools.cache
+def _traced(image_size, augment, crop_area):
+    """The steps of `_decode`, each traced once for all the datasets of a process."""
+
+    @tf.function(autograph=False)
     def read(path, image_seed, target):
         contents = tf.io.read_file(path)
         orientation = exif_orientation(contents)
         shape = upright_shape(contents, orientation)
         return contents, orientation, shape, _draw(image_seed, augment), target
 
+    @tf.function(autograph=False)
     def plan(contents, orientations, shapes, drawn, targets):
         windows = _windows(shapes, drawn, augment, crop_area)
         ways, windows = plan_window(windows, orientations, image_size)
         return contents, orientations, ways, windows, drawn["flip"], targets
 
+    @tf.function(autograph=False)
     def decode(contents, orientation, way, window, flip, target):
         picture = decode_planned(contents, orientation, way, window, image_size)
         if augment != "none":
             picture = tf.cond(flip, lambda: tf.reverse(picture, axis=[1]), lambda: picture)
         return _normalise(picture, image_size), target
 
-    # Calls that are begun; as many run as there are threads, which `_options` makes the workers.
-    parallel = {"num_parallel_calls": IN_HAND, "deterministic": True}
-    planned = images.map(read, **parallel).batch(IN_HAND).map(plan).unbatch()
-    return planned.map(decode, **parallel)
+    return read, plan, decode
 
 
 def steps_per_epoch(manifest: Manifest, batch_size: int) -> int:

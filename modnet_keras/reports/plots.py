@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -113,5 +114,7 @@ def _draw_panels(rows, title, **semantics):
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG file, whole or not at all."""
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=100)
+    figure.dpi = 100
+    # What `savefig` comes to, which goes through everything that is to be drawn once more before.
+    FigureCanvasAgg(figure).print_png(image)
     write_whole(path, image.getvalue())
