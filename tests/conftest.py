@@ -37,12 +37,12 @@ IMAGES_PER_CLASS = 20
 LONGEST = (
     "test_train",
     # Beside the first, which makes the runs that others read.
+    "test_kills",
     "test_devices",
     "test_estimate",
     "test_forgetting",
     "test_watch",
     "test_export",
-    "test_kills",
     "test_interruptions",
     "test_serving_tree",
     "test_hostile_pictures",

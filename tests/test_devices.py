@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import textwrap
 
 import pytest
 from conftest import SMALL
@@ -16,8 +15,8 @@ from modnet_keras.training import devices
 pytestmark = pytest.mark.usefixtures("thin_networks")
 
 LONGEST = 600
-TWO_CPUS = """
-import contextlib, json, shutil, sys
+TRAININGS = """
+import contextlib, json, sys
 import modnet_keras
 from modnet_keras.loading import loaded_for_good
 with loaded_for_good():
@@ -25,20 +24,61 @@ with loaded_for_good():
     import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from modnet_keras import train
 from modnet_keras.training import fitting
 from modnet_keras.training.checkpoint import load_snapshot
 data, folder = sys.argv[1:]
+make, losses = fitting._make_callbacks, {}
 
-def train_on(devices, name, task="animals", **options):
-    options = {"image_size": 32, "batch_size": 32, "precision": "float32", "epochs": 2} | options
-    return train(task, data=data, devices=devices, runs=f"{folder}/{name}", **options)
+class Record(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        losses[name].append(logs["loss"])
+        if name == "resumed" and len(losses[name]) == 5:
+            raise KeyboardInterrupt
+
+def train(devices, **options):
+    losses.setdefault(name, [])
+    options |= {"precision": "float32", "batch_size": 32, "epochs": 2, "learning_rate": 1e-4}
+    return modnet_keras.train("canines", data=data, runs=f"{folder}/{name}", devices=devices,
+                              watch_parent=True, **options)
+
+fitting._make_callbacks = lambda *arguments: [*make(*arguments), Record()]
+found = {}
+for name, devices in (("one", "one"), ("two", "all"), ("resumed", "all")):
+    if name == "resumed":
+        with contextlib.suppress(KeyboardInterrupt):
+            train(devices)
+        saved = load_snapshot(f"{folder}/resumed/canines/frozen/snapshot.npz")
+        assert saved.step == 5 and saved.epoch and not saved.history
+        # Of each device its own: their sum, dealt out anew, would be rounded otherwise.
+        of_devices = [saved.weights[f"metrics/loss/0{of}"] for of in ("", "/1")]
+        assert of_devices[0] != of_devices[1]
+    run = train(devices, resume=name == "resumed")
+    rows = [{**row, "seconds": 0} for row in run.history]
+    found[name] = {"devices": run.config["devices"], "losses": losses[name], "history": rows,
+                   "metrics": run.metrics, "hashes": run.hashes}
+run = modnet_keras.load_run(run.folder)
+parts = (part for part in run.model.layers if hasattr(part, "layers"))
+found["resumed"] |= {
+    "evaluated": modnet_keras.evaluate(run),
+    "layers": sorted({type(layer).__name__ for part in parts for layer in part.layers}),
+    "frozen": [part.name for part in run.model.layers[1:] if not part.trainable_weights],
+}
+print(json.dumps(found))
 """
 
 
-def run_on_two(script, *arguments):
+@pytest.fixture(scope="module")
+def found(runs, demo, tmp_path_factory):
+    """What became of canines on one device, on two, and on two broken off and resumed.
+
+    At a low rate: at the recipe's, the rounding of the first steps grows to 0.005 in twenty. As
+    much as on one device whose first weights are changed by a ten millionth.
+    """
+    folder = tmp_path_factory.mktemp("devices")
+    for name in ("one", "two", "resumed"):
+        shutil.copytree(runs / "animals", folder / name / "animals")
     done = subprocess.run(
-        [sys.executable, "-c", TWO_CPUS + textwrap.dedent(script), *map(str, arguments)],
+        [sys.executable, "-c", TRAININGS, str(demo), str(folder)],
         capture_output=True,
         text=True,
         timeout=LONGEST,
@@ -47,82 +87,28 @@ def run_on_two(script, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_twenty_steps_on_two_devices_are_those_on_one(demo, tmp_path):
-    """At a low rate: at the recipe's, the rounding of the first steps grows to 0.005 in twenty.
-
-    As much as on one device whose first weights are changed by a ten millionth.
-    """
-    losses, counts = run_on_two(
-        """
-        losses, counts = {}, {}
-        make = fitting._make_callbacks
-
-        class Losses(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                losses[name].append(logs["loss"])
-
-        fitting._make_callbacks = lambda *arguments: [*make(*arguments), Losses()]
-        for name, devices in (("one", "one"), ("two", "all")):
-            losses[name] = []
-            run = train_on(devices, name, learning_rate=1e-4)
-            counts[name] = run.config["devices"], run.metrics["val"]["n"], run.history
-        print(json.dumps([losses, counts]))
-        """,
-        demo,
-        tmp_path,
-    )
-    assert len(losses["one"]) == len(losses["two"]) >= 20
-    pairs = zip(losses["one"][:20], losses["two"][:20], strict=True)
-    assert max(abs(a - b) for a, b in pairs) < 1e-5
-    (devices, pictures, rows), (_, expected_pictures, expected) = counts["two"], counts["one"]
-    assert devices == 2 and pictures == expected_pictures and len(rows) == len(expected) == 2
-    for row, expected_row in zip(rows, expected, strict=True):
-        for key in row.keys() - {"seconds"}:
-            assert row[key] == pytest.approx(expected_row[key], abs=1e-3), key
+def test_twenty_steps_on_two_devices_are_those_on_one(found):
+    one, two = found["one"], found["two"]
+    assert (one["devices"], two["devices"]) == (1, 2)
+    pairs = zip(one["losses"], two["losses"], strict=True)
+    assert len(one["losses"]) == 20 and max(abs(a - b) for a, b in pairs) < 1e-5
+    assert two["metrics"]["val"]["n"] == one["metrics"]["val"]["n"]
+    for row, expected in zip(two["history"], one["history"], strict=True):
+        for key in expected:
+            assert row[key] == pytest.approx(expected[key], abs=1e-3), key
 
 
-def test_a_child_on_two_devices_is_resumed_to_the_same_bits(runs, demo, tmp_path):
+def test_a_child_on_two_devices_is_resumed_to_the_same_bits(found):
     """Broken off in the midst of an epoch; what is kept runs on one device, as any other run's."""
-    shutil.copytree(runs / "animals", tmp_path / "resumed" / "animals")
-    resumed, through, evaluated, layers, frozen = run_on_two(
-        """
-        make = fitting._make_callbacks
-        found = []
-
-        class Stop(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                if self.model.name == "canines" and fitting.steps_done(self.model) == 5:
-                    raise KeyboardInterrupt
-
-        for name in ("resumed", "through"):
-            if name == "resumed":
-                fitting._make_callbacks = lambda *arguments: [*make(*arguments), Stop()]
-                with contextlib.suppress(KeyboardInterrupt):
-                    train_on("all", name, task="canines", watch_parent=True)
-                fitting._make_callbacks = make
-                shutil.copytree(f"{folder}/resumed/animals", f"{folder}/through/animals")
-                saved = load_snapshot(f"{folder}/resumed/canines/frozen/snapshot.npz")
-                assert saved.step == 5 and saved.epoch and not saved.history
-                # Of each device its own: their sum, dealt out anew, would be rounded otherwise.
-                losses = [saved.weights[f"metrics/loss/0{of}"] for of in ("", "/1")]
-                assert losses[0] != losses[1]
-            run = train_on("all", name, task="canines", resume=True, watch_parent=True)
-            rows = [{**row, "seconds": 0} for row in run.history]
-            found.append([run.hashes, rows, run.metrics])
-        run = modnet_keras.load_run(run.folder)
-        frozen = [part.name for part in run.model.layers[1:] if not part.trainable_weights]
-        parts = (part for part in run.model.layers if hasattr(part, "layers"))
-        layers = {type(layer).__name__ for part in parts for layer in part.layers}
-        print(json.dumps([*found, modnet_keras.evaluate(run), sorted(layers), frozen]))
-        """,
-        demo,
-        tmp_path,
-    )
-    assert resumed == through and len(through[1]) == 2
-    assert through[2]["val"] == evaluated
-    assert through[0]["before"]["stem"] == through[0]["after"]["stem"]
-    assert frozen == ["stem", "stage_1", "stage_2"]
-    assert "FusedBatchNormalization" in layers and "BatchNormalization" not in layers
+    resumed, through = found["resumed"], found["two"]
+    assert len(through["history"]) == 2 and len(resumed["losses"]) == 20
+    for key in ("hashes", "history", "metrics"):
+        assert resumed[key] == through[key], key
+    assert resumed["metrics"]["val"] == resumed["evaluated"]
+    assert resumed["hashes"]["before"]["stem"] == resumed["hashes"]["after"]["stem"]
+    assert resumed["frozen"] == ["stem", "stage_1", "stage_2"]
+    assert "FusedBatchNormalization" in resumed["layers"]
+    assert "BatchNormalization" not in resumed["layers"]
 
 
 def test_a_batch_that_cannot_be_dealt_out_evenly_is_refused(demo, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modnet_keras.training.inference import inference_graph
+from modnet_keras.training.prediction import inference_graph
 
 Name = TypeVar("Name", bound=Hashable)
 

@@ -21,11 +21,11 @@ from modnet_keras.errors import WorkError
 from modnet_keras.files import write_table
 from modnet_keras.training.checkpoint import Snapshot, save_snapshot
 from modnet_keras.training.datasets import evaluation_dataset
-from modnet_keras.training.inference import predict_batches
 from modnet_keras.training.measures import SHARES, TRAINED
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import base_learning_rate, steps_done
 from modnet_keras.training.plan import Plan
+from modnet_keras.training.prediction import predict_batches
 from modnet_keras.training.run import HISTORY, SNAPSHOT, Run
 
 MEMORY_FOR_PICTURES = 2**29
@@ -60,17 +60,18 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """Predict the split and put its metrics into the logs."""
-        metrics = compute_metrics(self.labels, self.predict())
+        metrics = compute_metrics(self.labels, predict_batches(self.graph, self.pictures()))
         logs.update({f"val_{key}": metrics[key] for key in VALIDATED})
 
-    def predict(self) -> np.ndarray:
-        """Logits [n] of the split by the weights as they are."""
-        batches: Iterable[tf.Tensor] | None = self.batches
-        if batches is None:
-            batches = (pictures for pictures, _ in self.dataset)
-            if self.keeps:
-                batches = self.batches = list(batches)
-        return predict_batches(self.graph, batches)
+    def pictures(self) -> Iterable[tf.Tensor]:
+        """The split's pictures, float32 [b, size, size, 3], a batch each."""
+        if self.batches is not None:
+            return self.batches
+        batches = (pictures for pictures, _ in self.dataset)
+        if not self.keeps:
+            return batches
+        self.batches = list(batches)
+        return self.batches
 
 
 class PlainLoss(keras.callbacks.Callback):

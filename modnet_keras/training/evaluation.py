@@ -12,9 +12,9 @@ from modnet_keras.errors import WorkError
 from modnet_keras.tasks import means_synset
 from modnet_keras.training.datasets import evaluation_dataset, undecodable_named
 from modnet_keras.training.devices import configure_devices
-from modnet_keras.training.inference import inference_graph, predict_batches
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.options import split_settings
+from modnet_keras.training.prediction import inference_graph, predict_batches
 from modnet_keras.training.run import Run
 
 

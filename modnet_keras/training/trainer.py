@@ -18,12 +18,12 @@ from modnet_keras.training.datasets import undecodable_named
 from modnet_keras.training.devices import configure_devices, distribution
 from modnet_keras.training.evaluation import predict_split
 from modnet_keras.training.fitting import fit
-from modnet_keras.training.inference import inference_graph
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.optimizers import assign_rates, compile_model, freeze
 from modnet_keras.training.options import SNAPSHOT_SECONDS, Options
 from modnet_keras.training.parents import check_parent
 from modnet_keras.training.plan import Plan, plan_training
+from modnet_keras.training.prediction import inference_graph, predict_batches
 from modnet_keras.training.run import (
     CONFIG,
     HASHES,
@@ -190,13 +190,13 @@ def _finish(model, plan, validation):
         plain.save(temporary)
     plan.run.hashes = plan.run.hashes | {"after": hash_parts(plain)}
     plan.run.write_json(HASHES, plan.run.hashes)
-    if plan.config["devices"] > 1:
-        # Its batch norm is another layer than the training's, and differs from it in the last bits.
-        validation.graph = inference_graph(plain)
-    logits, labels = predict_split(validation.graph, plan.manifest, "train", plan.config)
+    # On several devices its batch norm is another layer than the training's, and differs from it in
+    # the last bits.
+    graph = validation.graph if plan.config["devices"] == 1 else inference_graph(plain)
+    logits, labels = predict_split(graph, plan.manifest, "train", plan.config)
     metrics = {"train": compute_metrics(labels, logits)}
     with undecodable_named(plan.manifest):
-        logits = validation.predict()
+        logits = predict_batches(graph, validation.pictures())
     write_table(folder / PREDICTIONS, _prediction_rows(plan.manifest, logits, validation.labels))
     plan.run.write_json(METRICS, metrics | {"val": compute_metrics(validation.labels, logits)})
     (folder / SNAPSHOT).unlink(missing_ok=True)

@@ -15,9 +15,9 @@ from modnet_keras.training.callbacks import (
     MEMORY_FOR_PICTURES,
     PARENT_ACCURACY,
 )
-from modnet_keras.training.inference import inference_graph, predict_batches
 from modnet_keras.training.metrics import compute_metrics
 from modnet_keras.training.plan import Plan
+from modnet_keras.training.prediction import inference_graph, predict_batches
 
 SHARE_OF_EPOCH = 10
 
