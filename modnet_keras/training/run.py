@@ -16,7 +16,7 @@ from modnet_keras.errors import CallError, WorkError
 from modnet_keras.files import UNFINISHED, read_json, read_table, write_whole
 from modnet_keras.tasks import Task
 from modnet_keras.training import measures
-from modnet_keras.training.devices import is_device_count
+from modnet_keras.training.devices import configure_devices, is_device_count
 
 if TYPE_CHECKING:
     import keras
@@ -174,6 +174,8 @@ class Run:
 
         import modnet_keras.models  # noqa: F401 (registers our layers with Keras)
 
+        # It starts TensorFlow: what is trained after it would have the bits of all cores.
+        configure_devices()
         try:
             _refuse_unpacking(self.folder / MODEL)
             model = keras.models.load_model(self.folder / MODEL, compile=False)
