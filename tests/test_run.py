@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,21 @@ def test_a_run_is_read_back(runs):
     assert run.model.name == "canines" and run.model.output_shape == (None, 1)
     manifest = run.manifest()
     assert set(manifest.split) == {"train", "val"} and manifest.paths("val")
+
+
+def test_loading_a_network_fixes_the_threads_as_training_does(runs):
+    """In a fresh process: what is trained after it would have the bits of all cores."""
+    script = (
+        "import sys, modnet_keras\n"
+        "run = modnet_keras.load_run(sys.argv[1])\n"
+        "run.model.get_weights()\n"
+        "import tensorflow as tf\n"
+        "threads = tf.config.threading.get_intra_op_parallelism_threads()\n"
+        "print(threads, run.config['intra_op_threads'])\n"
+    )
+    call = [sys.executable, "-c", script, str(runs / "animals" / "scratch")]
+    done = subprocess.run(call, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["2", "2"]
 
 
 def test_runs_are_found_by_task(runs):

@@ -125,7 +125,7 @@ def _look_up(order, manifest, split, seed):
 
 def _decode(images, image_size, augment, crop_area):
     """From (path, seed, label) to (picture, label): read, cut, decoded, flipped, normalised."""
-    read, plan, decode = _traced(image_size, augment, tuple(crop_area))
+    read, plan, decode = _traced_steps(image_size, augment, tuple(crop_area))
     # Calls that are begun; as many run as there are threads, which `_options` makes the workers.
     parallel = {"num_parallel_calls": IN_HAND, "deterministic": True}
     planned = images.map(read, **parallel).batch(IN_HAND).map(plan).unbatch()
@@ -133,7 +133,7 @@ def _decode(images, image_size, augment, crop_area):
 
 
 @functools.cache
-def _traced(image_size, augment, crop_area):
+def _traced_steps(image_size, augment, crop_area):
     """The steps of `_decode`, each traced once for all the datasets of a process."""
 
     @tf.function(autograph=False)
