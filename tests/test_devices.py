@@ -35,24 +35,29 @@ class Record(keras.callbacks.Callback):
         if name == "resumed" and len(losses[name]) == 5:
             raise KeyboardInterrupt
 
-def train(devices, **options):
+def train(strategy, devices, **options):
     losses.setdefault(name, [])
     options |= {"precision": "float32", "batch_size": 32, "epochs": 2, "learning_rate": 1e-4}
-    return modnet_keras.train("canines", data=data, runs=f"{folder}/{name}", devices=devices,
-                              watch_parent=True, **options)
+    return modnet_keras.train("canines", strategy=strategy, data=data, runs=f"{folder}/{name}",
+                              devices=devices, watch_parent=True, **options)
 
 fitting._make_callbacks = lambda *arguments: [*make(*arguments), Record()]
 found = {}
-for name, devices in (("one", "one"), ("two", "all"), ("resumed", "all")):
+for name, strategy, devices in (
+    ("one", "scratch", "one"),
+    ("two", "scratch", "all"),
+    ("through", "frozen", "all"),
+    ("resumed", "frozen", "all"),
+):
     if name == "resumed":
         with contextlib.suppress(KeyboardInterrupt):
-            train(devices)
+            train(strategy, devices)
         saved = load_snapshot(f"{folder}/resumed/canines/frozen/snapshot.npz")
         assert saved.step == 5 and saved.epoch and not saved.history
         # Of each device its own: their sum, dealt out anew, would be rounded otherwise.
         of_devices = [saved.weights[f"metrics/loss/0{of}"] for of in ("", "/1")]
         assert of_devices[0] != of_devices[1]
-    run = train(devices, resume=name == "resumed")
+    run = train(strategy, devices, resume=name == "resumed")
     rows = [{**row, "seconds": 0} for row in run.history]
     found[name] = {"devices": run.config["devices"], "losses": losses[name], "history": rows,
                    "metrics": run.metrics, "hashes": run.hashes}
@@ -69,13 +74,13 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def found(runs, demo, tmp_path_factory):
-    """What became of canines on one device, on two, and on two broken off and resumed.
+    """What became of canines: from scratch on one device and two, frozen on two, also resumed.
 
     At a low rate: at the recipe's, the rounding of the first steps grows to 0.005 in twenty. As
     much as on one device whose first weights are changed by a ten millionth.
     """
     folder = tmp_path_factory.mktemp("devices")
-    for name in ("one", "two", "resumed"):
+    for name in ("one", "two", "through", "resumed"):
         shutil.copytree(runs / "animals", folder / name / "animals")
     done = subprocess.run(
         [sys.executable, "-c", TRAININGS, str(demo), str(folder)],
@@ -100,7 +105,7 @@ def test_twenty_steps_on_two_devices_are_those_on_one(found):
 
 def test_a_child_on_two_devices_is_resumed_to_the_same_bits(found):
     """Broken off in the midst of an epoch; what is kept runs on one device, as any other run's."""
-    resumed, through = found["resumed"], found["two"]
+    resumed, through = found["resumed"], found["through"]
     assert len(through["history"]) == 2 and len(resumed["losses"]) == 20
     for key in ("hashes", "history", "metrics"):
         assert resumed[key] == through[key], key
